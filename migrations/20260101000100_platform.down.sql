@@ -1,0 +1,6 @@
+DROP TABLE public.system_config, public.admin_audit_log, public.password_reset_attempts, public.login_attempts,
+    public.phone_numbers, tally.user_emails, public.users;
+DROP FUNCTION tally.ensure_zone(text);
+DROP TABLE tally.calendar, tally.zone_offsets, tally.zones;
+DROP FUNCTION tally.touch_updated_at();
+DROP SCHEMA tally;
