@@ -1,0 +1,83 @@
+//! The jobs, one file each, and the registry that names them.
+//!
+//! Two of them are standing drains, which work through state and have no rows
+//! of their own: [`process_call_events`] over the inbox, [`roll_up`] over the
+//! marks. The others are kinds of the queue. A new job is a new file and a line
+//! in [`registry`].
+
+pub mod audit_rollups;
+pub mod process_call_events;
+pub mod purge_expired;
+pub mod rebuild_all_dashboards;
+pub mod rebuild_dashboards;
+pub mod refresh_kpi_summary;
+pub mod roll_up;
+
+use sqlx::PgPool;
+use tallyline_queue::{BoxError, Drain, DrainWork, Drained, Hint, QueueError, Registry};
+
+/// What jobs share.
+#[derive(Debug)]
+pub struct Deps {
+    pub pool: PgPool,
+    /// Seconds after which a dashboard cache is rebuilt whether anything changed or not.
+    pub dashboards_expire_seconds: u32,
+    pub retention: purge_expired::Retention,
+}
+
+/// Every kind of job, one line each.
+///
+/// # Errors
+/// When two jobs have the same kind.
+pub fn registry() -> Result<Registry<Deps>, QueueError> {
+    Registry::new()
+        .register::<audit_rollups::AuditRollups>()?
+        .register::<purge_expired::PurgeExpired>()?
+        .register::<rebuild_all_dashboards::RebuildAllDashboards>()?
+        .register::<rebuild_dashboards::RebuildDashboards>()?
+        .register::<refresh_kpi_summary::RefreshKpiSummary>()
+}
+
+/// The drain over the inbox; wakes the roll-ups when it has changed calls.
+pub struct ProcessCallEvents {
+    pub pool: PgPool,
+    pub options: process_call_events::Options,
+    /// Rung after each batch.
+    pub rollup_hint: Hint,
+}
+
+impl DrainWork for ProcessCallEvents {
+    const NAME: &'static str = "process_call_events";
+
+    async fn drain(&self) -> Result<Drained, BoxError> {
+        let worked = process_call_events::run_unit(&self.pool, &self.options).await?;
+        if worked > 0 {
+            self.rollup_hint.ring();
+        }
+        Ok(Drained { worked })
+    }
+}
+
+/// The drain over the marks.
+pub struct RollUp {
+    pub pool: PgPool,
+    pub options: roll_up::Options,
+}
+
+impl DrainWork for RollUp {
+    const NAME: &'static str = "roll_up";
+
+    async fn drain(&self) -> Result<Drained, BoxError> {
+        Ok(Drained { worked: roll_up::run_unit(&self.pool, &self.options).await? })
+    }
+}
+
+/// The drain of events with its concurrency.
+pub fn process_drain(work: ProcessCallEvents, inbox_hint: &Hint, concurrency: usize) -> Drain<ProcessCallEvents> {
+    Drain::new(work).hint(inbox_hint).concurrency(concurrency)
+}
+
+/// The drain of marks with its concurrency.
+pub fn roll_up_drain(work: RollUp, rollup_hint: &Hint, concurrency: usize) -> Drain<RollUp> {
+    Drain::new(work).hint(rollup_hint).concurrency(concurrency)
+}

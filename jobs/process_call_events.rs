@@ -1,0 +1,185 @@
+//! `process_call_events`: applies the inbox to calls and what hangs on them.
+//!
+//! A standing drain over `tally.inbox_pending`. Each batch is one transaction:
+//! the lanes of its tenants are locked, the events filed under their calls, the
+//! affected calls folded anew from all their events (`tallyline_model::merge`),
+//! everything written set-based, and the pending rows deleted. So an event's
+//! effect and the end of its pending row commit together or not at all.
+//!
+//! A batch that fails because of its data is split until the bad event is
+//! alone; that one goes to quarantine with its SQLSTATE. Batches are counted on
+//! the lane, in a committed transaction, before the work: a lane whose batches
+//! keep dying with their process is worked through one event at a time.
+
+mod assign;
+mod calls;
+mod claim;
+mod effects;
+mod intake;
+mod ledger;
+mod rows;
+
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use self::claim::{Lane, PendingId};
+use self::intake::Intake;
+
+/// What one unit may do at most.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Events applied by one transaction.
+    pub batch_events: i64,
+    /// Tenants that one transaction may serve.
+    pub batch_tenants: i64,
+    /// Seconds that a Twilio event waits for the Bolna execution of its call.
+    pub twilio_wait_seconds: f64,
+    /// Batches begun and not ended after which events are taken one by one.
+    pub max_lane_claims: i32,
+    /// Times that an event may be begun alone before it goes to quarantine.
+    pub max_event_claims: i32,
+}
+
+/// Why a batch was not applied.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error("stored event of tenant {user_id} cannot be read back: {source}")]
+    Facts { user_id: Uuid, source: serde_json::Error },
+}
+
+impl ProcessError {
+    /// Whether the data, not the circumstances, made the batch fail: trying it
+    /// again as it is would fail again.
+    fn is_data(&self) -> Option<String> {
+        match self {
+            ProcessError::Facts { .. } => Some("facts".to_owned()),
+            ProcessError::Database(error) => {
+                let code = error.as_database_error()?.code()?;
+                matches!(code.get(..2), Some("22" | "23" | "54")).then(|| code.into_owned())
+            }
+        }
+    }
+}
+
+/// Applies one batch; returns how many events were taken from the inbox.
+///
+/// # Errors
+/// When the database refused for a reason that is not the data's; nothing was
+/// applied then, and everything is still pending.
+pub async fn run_unit(pool: &PgPool, options: &Options) -> Result<usize, ProcessError> {
+    let lanes = claim::claim_lanes(pool, options.batch_tenants).await?;
+    let (suspect, sound): (Vec<Lane>, Vec<Lane>) =
+        lanes.into_iter().partition(|lane| lane.claims > options.max_lane_claims);
+
+    let mut taken = 0;
+    if !sound.is_empty() {
+        let ids = claim::due_events(pool, &sound, per_lane(options.batch_events, sound.len())).await?;
+        taken += apply_or_split(pool, ids, options).await?;
+    }
+    for lane in suspect {
+        taken += apply_alone(pool, lane, options).await?;
+    }
+    Ok(taken)
+}
+
+fn per_lane(batch_events: i64, lanes: usize) -> i64 {
+    (batch_events / i64::try_from(lanes).unwrap_or(i64::MAX)).max(1)
+}
+
+/// Applies a batch; where its data makes it fail, halves it (an explicit stack
+/// instead of recursion) until single events are left over for quarantine.
+async fn apply_or_split(
+    pool: &PgPool,
+    ids: Vec<PendingId>,
+    options: &Options,
+) -> Result<usize, ProcessError> {
+    let mut taken = 0;
+    let mut stack = vec![ids];
+    while let Some(mut batch) = stack.pop() {
+        if batch.is_empty() {
+            continue;
+        }
+        match apply(pool, &batch, options).await {
+            Ok(count) => taken += count,
+            Err(error) => {
+                let Some(code) = error.is_data() else { return Err(error) };
+                if batch.len() == 1 {
+                    tracing::warn!(sqlstate = %code, inbox_id = batch[0].inbox_id, "event refused by the database, quarantined");
+                    taken += quarantine_alone(pool, batch[0], "data_error", &format!("SQLSTATE {code}")).await?;
+                } else {
+                    metrics::counter!("tallyline_process_batches_split_total").increment(1);
+                    let second = batch.split_off(batch.len() / 2);
+                    stack.push(second);
+                    stack.push(batch);
+                }
+            }
+        }
+    }
+    Ok(taken)
+}
+
+/// One event of a lane whose batches did not end, counted by itself.
+async fn apply_alone(pool: &PgPool, lane: Lane, options: &Options) -> Result<usize, ProcessError> {
+    let ids = claim::due_events(pool, std::slice::from_ref(&lane), 1).await?;
+    let Some(&id) = ids.first() else { return Ok(0) };
+    let claims = claim::claim_event(pool, id).await?;
+    if claims > options.max_event_claims {
+        tracing::error!(inbox_id = id.inbox_id, claims, "event was begun too often and never ended, quarantined");
+        return quarantine_alone(pool, id, "never_ended", &format!("begun {claims} times")).await;
+    }
+    apply_or_split(pool, vec![id], options).await
+}
+
+/// Applies a batch in one transaction; returns how many events it took.
+async fn apply(pool: &PgPool, ids: &[PendingId], options: &Options) -> Result<usize, ProcessError> {
+    let mut tx = pool.begin().await?;
+    let lanes = claim::lock_lanes(&mut tx, ids).await?;
+    let held: Vec<PendingId> = ids.iter().copied().filter(|id| lanes.contains_key(&id.user_id)).collect();
+    if held.is_empty() {
+        // Another worker is at these lanes.
+        return Ok(0);
+    }
+    let mut intake = intake::fetch(&mut tx, &held, options.twilio_wait_seconds).await?;
+    let freed = assign::waiting_for(&mut tx, &intake).await?;
+    if !freed.is_empty() {
+        intake.extend(intake::fetch(&mut tx, &freed, options.twilio_wait_seconds).await?);
+    }
+    let assigned = assign::assign(&mut tx, &mut intake).await?;
+    let states = calls::fold(&mut tx, &assigned).await?;
+    effects::write(&mut tx, &lanes, states).await?;
+
+    let taken = finish(&mut tx, &intake, options).await?;
+    claim::release_lanes(&mut tx, &lanes).await?;
+    tx.commit().await?;
+    intake.record_metrics();
+    Ok(taken)
+}
+
+/// Ends the batch's pending rows: applied, in quarantine, or waiting.
+async fn finish(tx: &mut PgConnection, intake: &Intake, options: &Options) -> Result<usize, ProcessError> {
+    intake::insert_quarantine(tx, &intake.quarantined).await?;
+    intake::set_waiting(tx, &intake.waiting, options.twilio_wait_seconds).await?;
+    claim::delete_pending(tx, &intake.ended()).await?;
+    Ok(intake.len())
+}
+
+async fn quarantine_alone(
+    pool: &PgPool,
+    id: PendingId,
+    reason: &'static str,
+    detail: &str,
+) -> Result<usize, ProcessError> {
+    let mut tx = pool.begin().await?;
+    let lanes = claim::lock_lanes(&mut tx, &[id]).await?;
+    if lanes.is_empty() {
+        return Ok(0);
+    }
+    let quarantined = intake::quarantine_unparsed(&mut tx, id, reason, detail).await?;
+    claim::delete_pending(&mut tx, &[id]).await?;
+    claim::release_lanes(&mut tx, &lanes).await?;
+    tx.commit().await?;
+    metrics::counter!("tallyline_events_quarantined_total", "reason" => reason).increment(1);
+    Ok(quarantined)
+}

@@ -1,0 +1,224 @@
+//! Which call each event belongs to.
+//!
+//! The execution id is the identity of a call; CallSids are aliases. A call that
+//! only Twilio has spoken of is adopted by the execution that names its CallSid.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::PgConnection;
+use sqlx::types::Json;
+use tallyline_model::Provider;
+use uuid::Uuid;
+
+use super::ProcessError;
+use super::claim::PendingId;
+use super::intake::{Intake, Parsed};
+use super::rows::EventRow;
+
+/// Names under which call ids are made; the tenant is the namespace.
+const EXECUTION_NAME: &str = "execution:";
+const SID_NAME: &str = "call_sid:";
+
+/// The calls that the batch touches.
+#[derive(Debug, Default)]
+pub(super) struct Assigned {
+    /// Tenant and call, each once, in order.
+    pub(super) calls: Vec<(Uuid, Uuid)>,
+    /// Agents of calls that only Twilio has spoken of, by the number's assignment.
+    pub(super) agents_by_number: HashMap<(Uuid, Uuid), Uuid>,
+}
+
+/// What the database knows of the ids that the batch names.
+#[derive(Debug, Default)]
+struct Known {
+    by_execution: HashMap<(Uuid, String), Uuid>,
+    by_sid: HashMap<(Uuid, String), SidCall>,
+    agents: HashSet<(Uuid, String)>,
+    by_number: HashMap<(Uuid, String), Uuid>,
+}
+
+#[derive(Debug)]
+struct SidCall {
+    call_id: Uuid,
+    has_execution: bool,
+}
+
+/// Twilio events that wait for a CallSid which the batch's executions name.
+pub(super) async fn waiting_for(tx: &mut PgConnection, intake: &Intake) -> Result<Vec<PendingId>, sqlx::Error> {
+    let named = intake.parsed.iter().filter(|p| p.event.provider == Provider::Bolna);
+    let (user_ids, sids): (Vec<Uuid>, Vec<String>) =
+        named.filter_map(|p| Some((p.id.user_id, p.event.call_sid.clone()?))).unzip();
+    if sids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query_file!("../sql/process/waiting_for_sids.sql", &user_ids, &sids).fetch_all(tx).await?;
+    Ok(rows.into_iter().map(|row| PendingId { user_id: row.user_id, inbox_id: row.inbox_id }).collect())
+}
+
+/// Files each event under its call; moves those that cannot be to `quarantined`
+/// or `waiting`.
+pub(super) async fn assign(tx: &mut PgConnection, intake: &mut Intake) -> Result<Assigned, ProcessError> {
+    let known = look_up(tx, intake).await?;
+    let mut assigned = Assigned::default();
+    let mut rows = Vec::new();
+    let adoptions = adoptions(&known, intake);
+    let mut sid_calls: HashMap<(Uuid, String), Uuid> = HashMap::new();
+
+    // Bolna first: its events say which execution a CallSid belongs to.
+    let mut parsed = std::mem::take(&mut intake.parsed);
+    parsed.sort_by_key(|p| (p.event.provider, p.id.inbox_id));
+    for event in parsed {
+        let tenant = event.id.user_id;
+        let placed = match event.event.provider {
+            Provider::Bolna | Provider::Analysis => place_execution(&known, &adoptions, &event),
+            Provider::Twilio => place_sid(&known, &sid_calls, &event, &mut assigned),
+        };
+        match placed {
+            Place::Call(call_id) => {
+                if let (Provider::Bolna, Some(sid)) = (event.event.provider, &event.event.call_sid) {
+                    sid_calls.insert((tenant, sid.clone()), call_id);
+                }
+                assigned.calls.push((tenant, call_id));
+                rows.push(EventRow::new(call_id, &event)?);
+                intake.parsed.push(event);
+            }
+            Place::Wait(sid) => intake.waiting.push((event.id, sid)),
+            Place::Quarantine(reason, wait_key) => intake.quarantine(&event, reason, wait_key),
+        }
+    }
+    assigned.calls.sort_unstable();
+    assigned.calls.dedup();
+    adopt(tx, adoptions).await?;
+    if !rows.is_empty() {
+        sqlx::query_file!("../sql/process/insert_events.sql", Json(&rows) as _).execute(tx).await?;
+    }
+    Ok(assigned)
+}
+
+enum Place {
+    Call(Uuid),
+    Wait(String),
+    Quarantine(&'static str, Option<String>),
+}
+
+/// Where an event goes that names its execution.
+fn place_execution(known: &Known, adoptions: &HashMap<(Uuid, Uuid), Uuid>, parsed: &Parsed) -> Place {
+    let tenant = parsed.id.user_id;
+    let Some(execution) = &parsed.event.execution_id else {
+        return Place::Quarantine("no_id", None);
+    };
+    let own_id = execution_call_id(tenant, execution);
+    let existing = known.by_execution.get(&(tenant, execution.clone())).copied();
+    if parsed.event.provider == Provider::Bolna {
+        match &parsed.event.agent_ref {
+            Some(agent) if !known.agents.contains(&(tenant, agent.clone())) => {
+                return Place::Quarantine("unknown_agent", Some(agent.clone()));
+            }
+            None if existing.is_none() => return Place::Quarantine("no_agent", None),
+            _ => {}
+        }
+    }
+    let call_id = existing.or_else(|| adoptions.get(&(tenant, own_id)).copied()).unwrap_or(own_id);
+    Place::Call(call_id)
+}
+
+/// New executions that name the CallSid of a call which only Twilio has spoken
+/// of: from the call id that the execution would get to that call's.
+fn adoptions(known: &Known, intake: &Intake) -> HashMap<(Uuid, Uuid), Uuid> {
+    let mut found = HashMap::new();
+    for parsed in intake.parsed.iter().filter(|p| p.event.provider == Provider::Bolna) {
+        let tenant = parsed.id.user_id;
+        let (Some(execution), Some(sid)) = (&parsed.event.execution_id, &parsed.event.call_sid) else { continue };
+        let is_new = !known.by_execution.contains_key(&(tenant, execution.clone()));
+        if let Some(call) = known.by_sid.get(&(tenant, sid.clone())).filter(|call| is_new && !call.has_execution) {
+            found.insert((tenant, execution_call_id(tenant, execution)), call.call_id);
+        }
+    }
+    found
+}
+
+fn execution_call_id(tenant: Uuid, execution: &str) -> Uuid {
+    Uuid::new_v5(&tenant, format!("{EXECUTION_NAME}{execution}").as_bytes())
+}
+
+/// Where a Twilio event goes: to the call of its CallSid, else it waits, and
+/// in the end becomes a call of its own if its number belongs to an agent.
+fn place_sid(
+    known: &Known,
+    sid_calls: &HashMap<(Uuid, String), Uuid>,
+    parsed: &Parsed,
+    assigned: &mut Assigned,
+) -> Place {
+    let tenant = parsed.id.user_id;
+    let Some(sid) = &parsed.event.call_sid else {
+        return Place::Quarantine("bad_sid", None);
+    };
+    let key = (tenant, sid.clone());
+    if let Some(&call_id) = sid_calls.get(&key) {
+        return Place::Call(call_id);
+    }
+    if let Some(call) = known.by_sid.get(&key) {
+        return Place::Call(call.call_id);
+    }
+    if !parsed.waited {
+        return Place::Wait(sid.clone());
+    }
+    let agent = parsed
+        .event
+        .facts
+        .agent_number
+        .as_ref()
+        .and_then(|number| known.by_number.get(&(tenant, number.clone())));
+    match agent {
+        Some(&agent_id) => {
+            let call_id = Uuid::new_v5(&tenant, format!("{SID_NAME}{sid}").as_bytes());
+            assigned.agents_by_number.insert((tenant, call_id), agent_id);
+            Place::Call(call_id)
+        }
+        None => Place::Quarantine("no_call", Some(sid.clone())),
+    }
+}
+
+async fn look_up(tx: &mut PgConnection, intake: &Intake) -> Result<Known, sqlx::Error> {
+    let pairs = |of: fn(&Parsed) -> Option<String>| -> (Vec<Uuid>, Vec<String>) {
+        let named: HashSet<(Uuid, String)> =
+            intake.parsed.iter().filter_map(|p| Some((p.id.user_id, of(p)?))).collect();
+        named.into_iter().unzip()
+    };
+    let mut known = Known::default();
+
+    let (user_ids, executions) = pairs(|p| p.event.execution_id.clone());
+    let rows =
+        sqlx::query_file!("../sql/process/calls_by_execution.sql", &user_ids, &executions).fetch_all(&mut *tx).await?;
+    known.by_execution = rows.into_iter().map(|row| ((row.user_id, row.execution_id), row.id)).collect();
+
+    let (user_ids, sids) = pairs(|p| p.event.call_sid.clone());
+    let rows = sqlx::query_file!("../sql/process/calls_by_sid.sql", &user_ids, &sids).fetch_all(&mut *tx).await?;
+    for row in rows {
+        let call = SidCall { call_id: row.call_id, has_execution: row.execution_id.is_some() };
+        known.by_sid.insert((row.user_id, row.call_sid), call);
+    }
+
+    let (user_ids, refs) = pairs(|p| p.event.agent_ref.clone());
+    let rows = sqlx::query_file!("../sql/process/agents_by_ref.sql", &user_ids, &refs).fetch_all(&mut *tx).await?;
+    known.agents = rows.into_iter().map(|row| (row.user_id, row.bolna_agent_id)).collect();
+
+    let (user_ids, numbers) = pairs(|p| p.event.facts.agent_number.clone().filter(|_| p.waited));
+    let rows = sqlx::query_file!("../sql/process/agents_by_number.sql", &user_ids, &numbers).fetch_all(tx).await?;
+    known.by_number = rows.into_iter().map(|row| ((row.user_id, row.phone_number), row.id)).collect();
+    Ok(known)
+}
+
+async fn adopt(tx: &mut PgConnection, adoptions: HashMap<(Uuid, Uuid), Uuid>) -> Result<(), sqlx::Error> {
+    if adoptions.is_empty() {
+        return Ok(());
+    }
+    let (mut user_ids, mut old_ids, mut new_ids) = (Vec::new(), Vec::new(), Vec::new());
+    for ((user_id, old_id), new_id) in adoptions {
+        user_ids.push(user_id);
+        old_ids.push(old_id);
+        new_ids.push(new_id);
+    }
+    sqlx::query_file!("../sql/process/adopt_events.sql", &user_ids, &old_ids, &new_ids).execute(tx).await?;
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! `purge_expired`: removes what is past its retention, in bounded batches.
+
+use serde::{Deserialize, Serialize};
+use tallyline_queue::{Job, JobContext, JobError};
+
+use crate::Deps;
+
+/// Batches of one statement in one run; the rest is left to the next night.
+const MAX_BATCHES: usize = 100;
+
+/// Days that things are kept.
+#[derive(Debug, Clone)]
+pub struct Retention {
+    pub inbox_body_days: i32,
+    pub login_attempt_days: i32,
+    pub password_reset_days: i32,
+    pub quarantine_days: i32,
+    pub job_history_days: i32,
+}
+
+/// The payload is empty.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PurgeExpired {}
+
+/// Repeats a bounded statement until it finds nothing more; counts what went.
+macro_rules! purge {
+    ($pool:expr, $name:literal, $file:literal $(, $parameter:expr)?) => {{
+        let mut purged = 0;
+        for _ in 0..MAX_BATCHES {
+            let rows = sqlx::query_file!($file $(, $parameter)?).execute($pool).await?.rows_affected();
+            purged += rows;
+            if rows == 0 {
+                break;
+            }
+        }
+        metrics::counter!("tallyline_purged_rows_total", "what" => $name).increment(purged);
+        tracing::info!(what = $name, purged, "purged");
+    }};
+}
+
+impl Job for PurgeExpired {
+    type State = Deps;
+    const KIND: &'static str = "purge_expired";
+    const PRIORITY: i16 = 3;
+
+    async fn run(self, ctx: JobContext<Deps>) -> Result<(), JobError> {
+        let pool = &ctx.state.pool;
+        let keep = &ctx.state.retention;
+        purge!(pool, "login_attempts", "../sql/purge/login_attempts.sql", keep.login_attempt_days);
+        purge!(pool, "password_reset_attempts", "../sql/purge/password_reset_attempts.sql", keep.password_reset_days);
+        purge!(pool, "user_sessions", "../sql/purge/user_sessions.sql");
+        purge!(pool, "dashboard_cache", "../sql/purge/dashboard_cache.sql");
+        purge!(pool, "inbox_bodies", "../sql/purge/inbox_bodies.sql", keep.inbox_body_days);
+        purge!(pool, "quarantine", "../sql/purge/quarantine.sql", keep.quarantine_days);
+        purge!(pool, "job_history", "../sql/purge/job_history.sql", keep.job_history_days);
+        Ok(())
+    }
+}

@@ -1,0 +1,162 @@
+//! The configuration: one typed struct an area, the compiled-in `config.toml`
+//! as the defaults, and the layers that override it.
+
+mod load;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use load::{ConfigError, Overrides, load};
+
+/// Everything that can be configured. Unknown keys are errors.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub database: Database,
+    pub http: Http,
+    pub dashboard: Dashboard,
+    pub secrets: Secrets,
+    pub receiver: Receiver,
+    pub process: Process,
+    pub roll_up: RollUp,
+    pub refresh_kpi_summary: RefreshKpiSummary,
+    pub rebuild_dashboards: RebuildDashboards,
+    pub retention: Retention,
+    pub log: Log,
+    #[serde(default)]
+    pub schedule: Vec<Schedule>,
+}
+
+/// Where the data is. An empty `url` means the embedded server.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    pub url: String,
+    pub data_dir: PathBuf,
+    pub pg_bin: String,
+    pub max_connections: u32,
+    pub statement_timeout_seconds: u64,
+}
+
+/// The HTTP server's address and limits.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    pub listen: String,
+    pub public_origin: String,
+    pub max_connections: usize,
+    pub header_deadline_seconds: u64,
+    pub body_deadline_seconds: u64,
+}
+
+/// The server-rendered page. `public` serves it to peers that are not loopback.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dashboard {
+    pub public: bool,
+}
+
+/// The key that seals provider keys; empty: a generated file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secrets {
+    pub key: String,
+}
+
+/// The webhook receiver.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receiver {
+    pub max_body_bytes: usize,
+    pub max_in_flight: usize,
+    pub max_group: usize,
+    pub committers: usize,
+    pub acknowledge_deadline_milliseconds: u64,
+    pub endpoint_cache_seconds: u64,
+}
+
+/// The drain `process_call_events`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Process {
+    pub batch_events: i64,
+    pub batch_tenants: i64,
+    pub concurrency: usize,
+    pub twilio_wait_seconds: i64,
+    pub max_lane_claims: i32,
+    pub max_event_claims: i32,
+}
+
+/// The drain `roll_up`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RollUp {
+    pub batch_buckets: i64,
+    pub concurrency: usize,
+}
+
+/// The job `refresh_kpi_summary`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshKpiSummary {
+    pub debounce_seconds: u32,
+}
+
+/// The job `rebuild_dashboards`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RebuildDashboards {
+    pub debounce_seconds: u32,
+    pub expires_seconds: u32,
+}
+
+/// How long things are kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    pub inbox_body_days: i32,
+    pub login_attempt_days: i32,
+    pub password_reset_days: i32,
+    pub quarantine_days: i32,
+    pub job_history_days: i32,
+}
+
+/// Logs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    pub level: String,
+    pub format: String,
+}
+
+/// A job that starts by the clock.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    pub name: String,
+    pub job: String,
+    pub cron: String,
+    pub timezone: String,
+    pub missed: String,
+    pub overlap: String,
+}
+
+impl Config {
+    /// The origin that providers were told, without a trailing slash.
+    pub fn public_origin(&self) -> String {
+        if self.http.public_origin.is_empty() {
+            format!("http://{}", self.http.listen)
+        } else {
+            self.http.public_origin.trim_end_matches('/').to_owned()
+        }
+    }
+}
+
+impl Receiver {
+    /// Time within which a webhook is acknowledged or refused.
+    pub fn acknowledge_deadline(&self) -> Duration {
+        Duration::from_millis(self.acknowledge_deadline_milliseconds)
+    }
+}
