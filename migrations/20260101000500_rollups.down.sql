@@ -2,6 +2,7 @@ DROP FUNCTION tally.refresh_kpi_summary();
 DROP MATERIALIZED VIEW public.user_kpi_summary;
 DROP TABLE public.dashboard_cache, public.call_analytics_cache;
 DROP FUNCTION tally.percentile(integer[], integer[], double precision);
+DROP FUNCTION tally.local_bucket(text, integer, timestamptz);
 DROP FUNCTION tally.hour_bucket(text, timestamptz);
 DROP FUNCTION tally.mark_calls(uuid, timestamptz, timestamptz);
 DROP TRIGGER leads_mark_truncated ON public.lead_analytics;

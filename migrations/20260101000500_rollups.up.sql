@@ -467,6 +467,25 @@ LANGUAGE sql STABLE PARALLEL SAFE SET timezone = 'UTC' AS $$
     WHERE o.zone = zone_name AND o.period_start <= instant AND instant < o.period_end
 $$;
 
+-- The local hour (tier 1), day (2) or month (3) that holds an instant.
+CREATE FUNCTION tally.local_bucket(zone_name text, tier integer, instant timestamptz)
+RETURNS TABLE (bucket_start timestamptz, bucket_end timestamptz, date date, hour integer)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT h.bucket_start, h.bucket_end, h.date, h.hour
+    FROM tally.hour_bucket(zone_name, instant) h
+    WHERE tier = 1
+    UNION ALL
+    SELECT c.bucket_start, c.bucket_end, c.date, NULL
+    FROM (
+        SELECT k.bucket_start, k.bucket_end, k.date
+        FROM tally.calendar k
+        WHERE k.zone = zone_name AND k.grain = CASE tier WHEN 2 THEN 'day' WHEN 3 THEN 'month' END AND k.bucket_start <= instant
+        ORDER BY k.bucket_start DESC
+        LIMIT 1
+    ) c
+    WHERE instant < c.bucket_end
+$$;
+
 -- Exact percentile of a histogram of whole seconds: the smallest value that at
 -- least `fraction` of the calls do not exceed. NULL for an empty histogram.
 CREATE FUNCTION tally.percentile(vals integer[], counts integer[], fraction double precision) RETURNS integer

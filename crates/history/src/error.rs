@@ -1,0 +1,31 @@
+//! What can go wrong between the database and a figure.
+
+use crate::wire::WireError;
+
+/// Why history could not be read, computed or written.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// The database refused or the connection broke.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The COPY stream does not hold what was asked for.
+    #[error("COPY stream: {0}")]
+    Wire(#[from] WireError),
+    /// Polars refused; a mistake in this crate or a damaged file.
+    #[error("data frame: {0}")]
+    Frame(#[from] polars::prelude::PolarsError),
+    /// The calendar rows of a zone cannot be used.
+    #[error("calendar of zone {zone}: {reason}")]
+    Calendar {
+        /// IANA name of the zone.
+        zone: String,
+        /// What is wrong with its rows.
+        reason: &'static str,
+    },
+    /// A file of history does not hold calls.
+    #[error("history file: {0}")]
+    File(&'static str),
+    /// The file system refused.
+    #[error("history file: {0}")]
+    Io(#[from] std::io::Error),
+}

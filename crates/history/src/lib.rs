@@ -1,0 +1,20 @@
+//! The independent path to the figures: calls leave Postgres by one COPY, are
+//! grouped by Polars, and come out as the same counters that the roll-ups hold.
+//! Nothing here shares code or SQL with the job that fills the roll-ups, beyond
+//! the view `tally.call_metrics` that says what a call is.
+
+pub mod calendar;
+pub mod calls;
+pub mod error;
+pub mod figures;
+pub mod parquet;
+pub mod recompute;
+pub mod scan;
+pub mod wire;
+
+pub use calendar::{Calendar, LocalBucket, OffsetPeriod};
+pub use calls::{CallRow, Calls, CallsBuilder};
+pub use error::HistoryError;
+pub use figures::{BucketFigures, BucketKey, COUNTER_COUNT, COUNTERS, Figures, Grain};
+pub use recompute::recompute;
+pub use scan::scan;

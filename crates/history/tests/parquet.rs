@@ -1,0 +1,58 @@
+//! History written to a file and read back.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use tallyline_history::{CallRow, Calls, CallsBuilder, parquet};
+use uuid::Uuid;
+
+fn row(n: u64) -> CallRow {
+    let odd = n % 2 == 1;
+    CallRow {
+        agent_id: Uuid::from_u64_pair(1, n % 3),
+        started_at_micros: 1_741_503_600_123_456 + i64::try_from(n).unwrap() * 61_000_001,
+        outcome: i32::try_from(n % 7).unwrap(),
+        duration_seconds: 17,
+        duration_minutes: 1,
+        credits_micros: i64::MAX - 5,
+        cost_micros: 0,
+        lead_type: odd.then_some(1),
+        call_source: 2,
+        contact_id: (!odd).then(|| Uuid::from_u64_pair(2, n)),
+        quality: odd.then_some(3),
+        scores: [odd.then_some(5), None, Some(0), None, None, None],
+        flags: [odd, false, odd, false, false, true, false, false, false, false],
+        fingerprint: Uuid::from_u128(u128::MAX - u128::from(n)),
+    }
+}
+
+fn calls(count: u64) -> Calls {
+    let mut builder = CallsBuilder::default();
+    for n in 0..count {
+        builder.push(&row(n)).unwrap();
+    }
+    builder.finish().unwrap()
+}
+
+#[test]
+fn what_was_written_is_read_back() {
+    // Fails when the microseconds are cast to milliseconds, or when ids are
+    // renumbered in another order.
+    let directory = tempfile::tempdir().unwrap();
+    for count in [0, 1, 500] {
+        let path = directory.path().join(format!("{count}.parquet"));
+        let written = calls(count);
+        parquet::write(&written, &path).unwrap();
+        let read = parquet::read(&path).unwrap();
+        assert!(read.frame.equals_missing(&written.frame), "{count} calls: {:?}\n{:?}", read.frame, written.frame);
+        assert_eq!((read.agents, read.contacts), (written.agents, written.contacts));
+    }
+}
+
+#[test]
+fn a_file_is_never_overwritten_and_a_foreign_one_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("calls.parquet");
+    std::fs::write(&path, b"something else").unwrap();
+    assert!(parquet::write(&calls(1), &path).is_err());
+    assert_eq!(std::fs::read(&path).unwrap(), b"something else");
+    assert!(parquet::read(&path).is_err());
+}

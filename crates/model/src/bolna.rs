@@ -1,0 +1,258 @@
+//! Bolna's webhook: the whole execution record, sent at every change of status.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+
+use crate::decimal;
+use crate::event::{
+    CallSource, Direction, Event, Facts, MAX_ATTEMPT, MAX_DURATION_SECONDS, MAX_NUMBER_CHARS, MAX_STATUS_CHARS,
+    Provider, UNKNOWN_STATUS,
+};
+use crate::json::{Flags, Object, read_body};
+use crate::money::cents_text_to_micros;
+use crate::reject::Reject;
+use crate::twilio::fold_call_sid;
+
+/// The legs that sum to the total, and the cost of a transfer.
+pub(crate) const SUMMED_LEGS: [&str; 5] = ["llm", "network", "platform", "synthesizer", "transcriber"];
+const TRANSFER_LEG: &str = "transfer_cost";
+
+/// Names under which senders put the same id.
+const ID_KEYS: [&str; 3] = ["id", "execution_id", "call_id"];
+
+/// Top-level keys that may be named in a message, since they are ours to know.
+const KNOWN_KEYS: [&str; 27] = [
+    "id",
+    "execution_id",
+    "call_id",
+    "agent_id",
+    "status",
+    "smart_status",
+    "retry_count",
+    "created_at",
+    "updated_at",
+    "initiated_at",
+    "conversation_duration",
+    "conversation_time",
+    "total_cost",
+    "cost_breakdown",
+    "billing_settled",
+    "telephony_data",
+    "context_details",
+    "transcript",
+    "summary",
+    "recording_url",
+    "error_message",
+    "answered_by_voice_mail",
+    "extracted_data",
+    "user_number",
+    "agent_number",
+    "provider",
+    "analysis",
+];
+
+/// Longest name of a person kept, in characters.
+const MAX_NAME_CHARS: usize = 255;
+
+/// Longest `hangup_by` kept, in characters.
+const MAX_HANGUP_BY_CHARS: usize = 64;
+
+/// Reads a Bolna webhook. `received_at` and `body_sha256` are those of the body's
+/// first receipt.
+///
+/// # Errors
+/// The body is not one JSON object that names exactly one execution, holds a
+/// top-level key twice, or is the webhook of a workflow and not of a call.
+pub fn parse_bolna(body: &[u8], received_at: DateTime<Utc>, body_sha256: [u8; 32]) -> Result<Event, Reject> {
+    let (top, execution_id) = identified(body)?;
+    let mut flags = Flags::default();
+    if is_workflow(&top) {
+        return Err(Reject::NotACallStatus);
+    }
+    let telephony = top.object("telephony_data", "telephony_data", &mut flags).unwrap_or_default();
+    let created_at = top.instant("created_at", &mut flags);
+    let updated_at = top.recent_instant("updated_at", &mut flags);
+    let facts = read_facts(&top, &telephony, &mut flags);
+    if is_inconsistent(&facts, created_at, updated_at) {
+        flags.add("inconsistent_duration");
+    }
+    Ok(Event {
+        provider: Provider::Bolna,
+        body_sha256,
+        received_at,
+        execution_id: Some(execution_id),
+        call_sid: telephony.lenient_id("provider_call_id", &mut flags).map(fold_call_sid),
+        agent_ref: top.lenient_id("agent_id", &mut flags),
+        account_sid: None,
+        parent_call_sid: None,
+        attempt: read_attempt(&top, &mut flags),
+        status: read_status(&top, &mut flags),
+        updated_at,
+        created_at,
+        initiated_at: top.instant("initiated_at", &mut flags),
+        facts,
+        flags: flags.into_sorted(),
+    })
+}
+
+/// The body's members and the one id that it names.
+pub(crate) fn identified(body: &[u8]) -> Result<(Object<'_>, String), Reject> {
+    let top = read_body(body)?;
+    if let Some(key) = top.duplicate() {
+        let name = KNOWN_KEYS.iter().find(|known| **known == key).unwrap_or(&"other");
+        return Err(Reject::DuplicateKey((*name).to_owned()));
+    }
+    let mut found: Option<String> = None;
+    for key in ID_KEYS {
+        match (top.id(key)?, &found) {
+            (Some(id), Some(first)) if id != *first => return Err(Reject::IdMismatch),
+            (Some(id), _) => found = Some(id),
+            (None, _) => {}
+        }
+    }
+    let id = found.ok_or(Reject::NoId)?;
+    Ok((top, id))
+}
+
+/// A workflow's own webhook names an execution too, but of the workflow.
+fn is_workflow(top: &Object<'_>) -> bool {
+    let event = top.embedded("event");
+    top.has("workflow_id") && event.as_deref() == Some("execution.terminal")
+}
+
+fn read_status(top: &Object<'_>, flags: &mut Flags) -> String {
+    top.short_text("status", MAX_STATUS_CHARS, flags).unwrap_or_else(|| {
+        flags.bad_field("status");
+        UNKNOWN_STATUS.to_owned()
+    })
+}
+
+fn read_attempt(top: &Object<'_>, flags: &mut Flags) -> i32 {
+    let read = |text: &str| {
+        let attempt = decimal::whole_number(text, MAX_ATTEMPT)?;
+        i32::try_from(attempt).ok()
+    };
+    top.number("retry_count", flags, read).unwrap_or(0)
+}
+
+fn read_facts(top: &Object<'_>, telephony: &Object<'_>, flags: &mut Flags) -> Facts {
+    let whole_seconds = |text: &str| decimal::whole_number(text, MAX_DURATION_SECONDS);
+    let direction = read_direction(telephony, flags);
+    let (customer_number, agent_number) = read_numbers(top, telephony, direction, flags);
+    Facts {
+        conversation_seconds: read_conversation(top, flags),
+        telephony_seconds: telephony.number("duration", flags, whole_seconds),
+        total_cost_micros: top.number("total_cost", flags, cents_text_to_micros),
+        cost_legs: read_legs(top, flags),
+        billing_settled: top.boolean("billing_settled", flags),
+        direction,
+        source: read_source(top, telephony, flags),
+        customer_number,
+        agent_number,
+        customer_name: read_customer_name(top, flags),
+        transcript: top.text_or_json("transcript", flags),
+        summary: top.text("summary", flags),
+        recording_url: telephony.text("recording_url", flags).or_else(|| top.text("recording_url", flags)),
+        hangup_by: telephony.short_text("hangup_by", MAX_HANGUP_BY_CHARS, flags),
+        hangup_reason: telephony.text("hangup_reason", flags),
+        hangup_provider_code: read_hangup_code(telephony, flags),
+        error_message: top.text("error_message", flags),
+        smart_status: top.text("smart_status", flags),
+        answered_by_voice_mail: top.boolean("answered_by_voice_mail", flags),
+        extracted_data: top.free_value("extracted_data", flags),
+        sequence_number: None,
+        analysis: None,
+    }
+}
+
+/// The newer name wins; the older one fills in where it says nothing usable.
+fn read_conversation(top: &Object<'_>, flags: &mut Flags) -> Option<Decimal> {
+    let seconds = |text: &str| decimal::seconds(text, MAX_DURATION_SECONDS);
+    top.number("conversation_duration", flags, seconds).or_else(|| top.number("conversation_time", flags, seconds))
+}
+
+fn read_hangup_code(telephony: &Object<'_>, flags: &mut Flags) -> Option<i64> {
+    let code = |text: &str| decimal::whole_number(text, i64::from(i32::MAX));
+    telephony.number("hangup_provider_code", flags, code).or_else(|| telephony.number("hangup_code", flags, code))
+}
+
+fn read_legs(top: &Object<'_>, flags: &mut Flags) -> BTreeMap<String, i64> {
+    let Some(breakdown) = top.object("cost_breakdown", "cost_breakdown", flags) else {
+        return BTreeMap::new();
+    };
+    SUMMED_LEGS
+        .into_iter()
+        .chain([TRANSFER_LEG])
+        .filter_map(|leg| {
+            let micros = breakdown.number(leg, flags, cents_text_to_micros)?;
+            Some((leg.to_owned(), micros))
+        })
+        .collect()
+}
+
+fn read_direction(telephony: &Object<'_>, flags: &mut Flags) -> Option<Direction> {
+    // Other call types (such as web) say nothing about who called whom.
+    telephony.text("call_type", flags)?.to_ascii_lowercase().parse().ok()
+}
+
+fn read_source(top: &Object<'_>, telephony: &Object<'_>, flags: &mut Flags) -> Option<CallSource> {
+    let names = [top.text("provider", flags), telephony.text("provider", flags), telephony.text("call_type", flags)];
+    let is_web = |name: &String| {
+        let name = name.to_ascii_lowercase();
+        matches!(name.as_str(), "web-call" | "websocket" | "web" | "browser")
+    };
+    if names.iter().flatten().any(is_web) {
+        Some(CallSource::Internet)
+    } else {
+        (!telephony.is_empty()).then_some(CallSource::Phone)
+    }
+}
+
+/// The customer's number and the agent's. Without a direction only the fields
+/// that name the role are believed.
+fn read_numbers(
+    top: &Object<'_>,
+    telephony: &Object<'_>,
+    direction: Option<Direction>,
+    flags: &mut Flags,
+) -> (Option<String>, Option<String>) {
+    let context = top.object("context_details", "context_details", flags).unwrap_or_default();
+    let mut number = |from: &Object<'_>, key| from.short_text(key, MAX_NUMBER_CHARS, flags);
+    let from = number(telephony, "from_number");
+    let to = number(telephony, "to_number");
+    let recipient = number(&context, "recipient_phone_number");
+    let by_role = (number(top, "user_number"), number(top, "agent_number"));
+    let (customer, agent) = match direction {
+        Some(Direction::Inbound) => (from, to),
+        Some(Direction::Outbound) => (recipient.or(to), from),
+        None => (None, None),
+    };
+    (customer.or(by_role.0), agent.or(by_role.1))
+}
+
+/// The name in the recipient's data, which may be an object or JSON in a string.
+fn read_customer_name(top: &Object<'_>, flags: &mut Flags) -> Option<String> {
+    // A bad `context_details` is already flagged where the numbers are read.
+    let mut quiet = Flags::default();
+    let context = top.object("context_details", "context_details", &mut quiet)?;
+    let embedded = context.embedded("recipient_data");
+    let data = match embedded.as_deref() {
+        Some(text) => serde_json::from_str::<Object<'_>>(text).ok()?,
+        None => context.object("recipient_data", "context_details.recipient_data", flags)?,
+    };
+    data.short_text("customer_name", MAX_NAME_CHARS, &mut quiet)
+        .or_else(|| data.short_text("name", MAX_NAME_CHARS, &mut quiet))
+}
+
+/// More talk than line, or more of either than the record's whole life.
+fn is_inconsistent(facts: &Facts, created_at: Option<DateTime<Utc>>, updated_at: Option<DateTime<Utc>>) -> bool {
+    let talk = facts.conversation_seconds.and_then(|seconds| seconds.floor().to_i64());
+    let line = facts.telephony_seconds;
+    let longer_than_line = talk.zip(line).is_some_and(|(talk, line)| talk > line);
+    let life = created_at.zip(updated_at).map(|(created, updated)| (updated - created).num_seconds());
+    let longer_than_life = talk.max(line).zip(life).is_some_and(|(longest, life)| longest > life);
+    longer_than_line || longer_than_life
+}

@@ -1,0 +1,33 @@
+//! What a call is, worked out from the events that providers send.
+//!
+//! Everything here is pure: no clock, no I/O, no runtime. Bytes become an
+//! [`Event`], a set of events becomes a [`CallState`], and the same set always
+//! gives the same state, whatever the order and however often each event came.
+
+#![warn(missing_docs)]
+
+mod analysis;
+mod bolna;
+mod decimal;
+pub mod event;
+mod json;
+pub mod merge;
+pub mod money;
+mod ordered;
+pub mod phone;
+pub mod reject;
+mod serde_text;
+pub mod status;
+pub mod time;
+mod twilio;
+mod voicemail;
+
+pub use event::{
+    CallSource, Direction, Event, Facts, LeadAnalysis, Provider, parse_analysis, parse_bolna, parse_twilio, usable_id,
+};
+pub use merge::{AttemptState, CallState, Providers, bills, merge};
+pub use money::{billed_minutes, cents_text_to_micros, charge_micro_credits};
+pub use phone::normalise_e164;
+pub use reject::Reject;
+pub use status::{Outcome, StatusClass, UnknownName};
+pub use time::{parse_instant, quarter_start};

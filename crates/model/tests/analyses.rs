@@ -1,0 +1,130 @@
+//! Analyses made elsewhere.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::*;
+use serde_json::{Value, json};
+use tallyline_model::{Event, LeadAnalysis, Reject, merge};
+
+fn posted(changes: Value) -> String {
+    let found: Value = serde_json::from_str(ANALYSIS).unwrap();
+    let body = json!({
+        "execution_id": EXECUTION, "analysis_type": "individual",
+        "analyzed_at": "2026-03-03T10:20:00Z", "analysis": found,
+    });
+    patched(&body.to_string(), changes)
+}
+
+fn lead(changes: Value) -> (LeadAnalysis, Vec<String>) {
+    let Event { facts, flags, .. } = analysis(&posted(json!({ "analysis": changes })));
+    (facts.analysis.unwrap(), flags)
+}
+
+#[test]
+fn a_full_analysis() {
+    let event = analysis(&posted(json!({})));
+    assert_eq!(event.status, "analysis");
+    assert_eq!(event.execution_id.as_deref(), Some(EXECUTION));
+    assert_eq!(event.flags, Vec::<String>::new());
+    assert_stored(&event);
+    let lead = event.facts.analysis.clone().unwrap();
+    assert_eq!(lead.intent_score, Some(3));
+    assert_eq!(lead.budget_constraint.as_deref(), Some("Maybe"));
+    assert_eq!(lead.total_score, Some(13));
+    assert_eq!(lead.lead_status_tag.as_deref(), Some("Hot"));
+    assert_eq!(lead.demo_book_datetime, Some(time("2025-12-06T11:30:00Z")));
+    assert_eq!(lead.smart_notification.as_deref(), Some("Wants pricing, call Friday"));
+    assert_eq!((lead.extracted_email, lead.company_name), (None, None));
+    assert_eq!(lead.reasoning["cta_behavior"], "…");
+}
+
+#[test]
+fn totals() {
+    let (given, flags) = lead(json!({"total_score": 12}));
+    assert_eq!((given.total_score, flags), (Some(12), vec!["total_score_mismatch".to_owned()]));
+    for absent in [json!(null), json!(""), json!("null")] {
+        let (summed, flags) = lead(json!({ "total_score": absent }));
+        assert_eq!((summed.total_score, flags), (Some(13), vec![]));
+    }
+    let (partial, flags) = lead(json!({"total_score": null, "fit_score": null}));
+    assert_eq!((partial.total_score, flags), (None, vec![]));
+    let hundreds = json!({"total_score": null, "intent_score": 90, "fit_score": 90});
+    let bad = vec!["bad_field:analysis.total_score".to_owned()];
+    let (too_big, flags) = lead(hundreds);
+    assert_eq!((too_big.total_score, flags), (None, bad));
+}
+
+#[test]
+fn scores() {
+    for (score, want, flagged) in [
+        (json!(0), Some(0), false),
+        (json!(100), Some(100), false),
+        (json!("3"), Some(3), false),
+        (json!(3.0), Some(3), false),
+        (json!("null"), None, false),
+        (json!(null), None, false),
+        (json!(101), None, true),
+        (json!(-1), None, true),
+        (json!(2.5), None, true),
+        (json!("high"), None, true),
+        (json!(true), None, true),
+        (json!([3]), None, true),
+    ] {
+        let (found, flags) = lead(json!({"fit_score": score, "total_score": null}));
+        assert_eq!(found.fit_score, want, "{score}");
+        let flag = "bad_field:analysis.fit_score".to_owned();
+        assert_eq!(flags.contains(&flag), flagged, "{score}");
+    }
+}
+
+#[test]
+fn people_and_actions() {
+    let (found, flags) = lead(json!({
+        "cta_pricing_clicked": "Yes", "cta_demo_clicked": true, "cta_followup_clicked": "No",
+        "cta_sample_clicked": "perhaps", "lead_status_tag": "null",
+        "extraction": {"name": "Zoë\u{0} 😀", "email_address": "Unknown@Example.com", "company_name": "null"},
+    }));
+    assert!(found.cta_pricing_clicked && found.cta_demo_clicked);
+    assert!(!found.cta_followup_clicked && !found.cta_sample_clicked);
+    assert!(!found.cta_escalated_to_human);
+    assert_eq!(found.extracted_name.as_deref(), Some("Zoë 😀"));
+    assert_eq!((found.extracted_email, found.company_name), (None, None));
+    assert_eq!(found.lead_status_tag, None);
+    assert_eq!(flags, ["bad_field:analysis.cta_sample_clicked"]);
+}
+
+#[test]
+fn long_words_are_cut_between_characters() {
+    let (found, flags) = lead(json!({"intent_level": "😀".repeat(60)}));
+    assert_eq!(found.intent_level, Some("😀".repeat(50)));
+    assert_eq!(flags, ["truncated:analysis.intent_level"]);
+}
+
+#[test]
+fn what_is_no_lead() {
+    for (changes, reason) in [
+        (json!({"analysis_type": "complete"}), Reject::NotIndividual),
+        (json!({"analysis_type": null}), Reject::NotIndividual),
+        (json!({"analysis": "{}"}), Reject::NoAnalysis),
+        (json!({"analysis": null}), Reject::NoAnalysis),
+        (json!({"execution_id": null}), Reject::NoId),
+        (json!({"execution_id": ["x"]}), Reject::BadId),
+    ] {
+        assert_eq!(try_analysis(&posted(changes.clone())), Err(reason), "{changes}");
+    }
+}
+
+#[test]
+fn the_latest_analysis_is_the_calls() {
+    let first = analysis(&posted(json!({})));
+    let second = analysis(&posted(json!({
+        "analyzed_at": "2026-03-03T10:21:00Z", "analysis": {"lead_status_tag": "Cold"},
+    })));
+    assert_eq!(merge([&first, &second]), None);
+    let state = state(&[bolna(COMPLETED), second, first]);
+    assert_eq!(state.analysis.unwrap().lead_status_tag.as_deref(), Some("Cold"));
+    assert_eq!(state.analysis_at, Some(time("2026-03-03T10:21:00Z")));
+    assert_eq!((state.event_count, state.lifecycle.as_str()), (1, "completed"));
+}

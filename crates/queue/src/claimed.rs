@@ -1,0 +1,75 @@
+//! A claimed job on its way through the worker.
+
+use std::{fmt, sync::Arc};
+
+use serde_json::Value;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+
+use crate::{
+    context::Settled,
+    job::JobInfo,
+    lease::Lease,
+    store::{ClaimedRow, Ending, Report},
+};
+
+/// What acknowledging a job needs; shared by the handler and the layer around it.
+pub(crate) struct Ticket {
+    pub(crate) info: Arc<JobInfo>,
+    pub(crate) queue: Arc<str>,
+    pub(crate) lease: Arc<Lease>,
+    pub(crate) settled: Settled,
+    pub(crate) claimed: Instant,
+    // Freed when the job is reported, which lets the claimer take one more.
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Ticket {
+    pub(crate) fn report(&self, ending: Ending, started: Option<Instant>) -> Report {
+        Report {
+            job_id: self.info.id,
+            claim: self.info.claim,
+            lease_id: self.info.lease_id,
+            ending,
+            duration: started.unwrap_or(self.claimed).elapsed(),
+        }
+    }
+}
+
+/// A claimed job: the argument of the apalis task.
+#[derive(Clone)]
+pub struct ClaimedJob {
+    pub(crate) ticket: Arc<Ticket>,
+    pub(crate) payload: Value,
+}
+
+impl ClaimedJob {
+    pub(crate) fn new(row: ClaimedRow, queue: Arc<str>, lease: Arc<Lease>, permit: OwnedSemaphorePermit) -> Self {
+        let info = JobInfo {
+            id: row.id,
+            kind: row.kind,
+            attempt: row.attempt,
+            max_attempts: row.max_attempts,
+            claim: row.claims,
+            lease_id: lease.id,
+            user_id: row.user_id,
+            key: row.coalesce_key,
+            trace: row.trace,
+        };
+        let ticket = Ticket {
+            info: Arc::new(info),
+            queue,
+            lease,
+            settled: Settled::default(),
+            claimed: Instant::now(),
+            _permit: permit,
+        };
+        Self { ticket: Arc::new(ticket), payload: row.payload }
+    }
+}
+
+impl fmt::Debug for ClaimedJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The payload stays out of logs.
+        f.debug_struct("ClaimedJob").field("info", &self.ticket.info).finish_non_exhaustive()
+    }
+}

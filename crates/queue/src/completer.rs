@@ -1,0 +1,149 @@
+//! The task that writes how attempts ended, many in one statement.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::PgPool;
+use tokio::sync::mpsc;
+
+use crate::{
+    claimer::{InFlight, in_time},
+    job::JobInfo,
+    pace::Pace,
+    store::{self, Report, Verdict},
+    telemetry::{CRON_SUCCESS, Counters, DURATION, FINISHED, db_error},
+    timing::{POLL_LEAST, RETRY_GREATEST},
+};
+
+/// Reports per statement.
+const BATCH: usize = 500;
+
+/// Pause before a report is repeated whose row another transaction has locked.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
+/// An attempt that ended.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) info: Arc<JobInfo>,
+    pub(crate) report: Report,
+    /// The handler completed the job in its own transaction; the report only
+    /// holds if that one did not commit.
+    pub(crate) settled: bool,
+    /// Sent before without an answer: it may have been applied.
+    pub(crate) resent: bool,
+}
+
+pub(crate) struct Completer {
+    pub(crate) db: PgPool,
+    pub(crate) finished: mpsc::Receiver<Finished>,
+    pub(crate) in_flight: InFlight,
+    pub(crate) counters: Arc<Counters>,
+    /// Kinds whose successes are the successes of a schedule.
+    pub(crate) scheduled_kinds: Arc<[String]>,
+}
+
+impl Completer {
+    /// Runs until all senders are gone and everything is written.
+    pub(crate) async fn run(mut self) {
+        let mut pace = Pace::new(POLL_LEAST, RETRY_GREATEST);
+        let mut open = true;
+        // Reports to be repeated.
+        let mut again: Vec<Finished> = Vec::new();
+        while open || !again.is_empty() {
+            let mut batch = std::mem::take(&mut again);
+            if batch.is_empty() {
+                open = self.finished.recv_many(&mut batch, BATCH).await > 0;
+            } else if open {
+                // Whatever comes next takes the repeated ones along.
+                let room = BATCH.saturating_sub(batch.len()).max(1);
+                let more = self.finished.recv_many(&mut batch, room);
+                if let Ok(0) = tokio::time::timeout(BUSY_PAUSE, more).await {
+                    open = false;
+                }
+            } else {
+                tokio::time::sleep(BUSY_PAUSE).await;
+            }
+            again = self.write(batch, &mut pace).await;
+        }
+    }
+
+    /// Writes a batch; returns what must be repeated.
+    async fn write(&self, mut batch: Vec<Finished>, pace: &mut Pace) -> Vec<Finished> {
+        if batch.is_empty() {
+            return batch;
+        }
+        let reports: Vec<Report> = batch.iter().map(|f| f.report.clone()).collect();
+        match in_time(store::complete(&self.db, &reports)).await {
+            Ok(verdicts) => {
+                pace.reset();
+                batch.into_iter().zip(verdicts).filter_map(|(f, verdict)| self.settle(f, verdict)).collect()
+            }
+            Err(error) if is_our_fault(&error) => self.split(batch, &error, pace).await,
+            Err(error) => {
+                db_error("complete", &error);
+                for finished in &mut batch {
+                    finished.resent = true;
+                }
+                tokio::time::sleep(pace.step()).await;
+                batch
+            }
+        }
+    }
+
+    /// The statement itself is refused, and would be for ever: finds the report
+    /// that is to blame and drops it. Its job is taken back after its deadline.
+    async fn split(&self, mut batch: Vec<Finished>, error: &sqlx::Error, pace: &mut Pace) -> Vec<Finished> {
+        if batch.len() > 1 {
+            let second = batch.split_off(batch.len() / 2);
+            let mut again = Box::pin(self.write(batch, pace)).await;
+            again.extend(Box::pin(self.write(second, pace)).await);
+            return again;
+        }
+        for finished in batch {
+            tracing::error!(job_id = finished.info.id, kind = finished.info.kind, %error, "report refused and dropped");
+            self.in_flight.remove(finished.info.id, finished.info.claim);
+        }
+        Vec::new()
+    }
+
+    /// Counts one verdict; gives the report back when it must be repeated.
+    fn settle(&self, finished: Finished, verdict: Verdict) -> Option<Finished> {
+        let Finished { info, report, settled, resent } = &finished;
+        let outcome = match verdict {
+            Verdict::Busy => return Some(finished),
+            Verdict::Accepted { at_epoch_seconds } => {
+                let outcome = report.ending.outcome();
+                if outcome == "succeeded" {
+                    self.note_success(&info.kind, at_epoch_seconds);
+                }
+                Some(outcome)
+            }
+            // Gone, because the handler's transaction committed.
+            Verdict::Stale if *settled => Some("succeeded"),
+            // Gone, most likely because the statement was applied before its answer got lost.
+            Verdict::Stale if *resent => Some(report.ending.outcome()),
+            Verdict::Stale => {
+                self.counters.count_stale();
+                tracing::warn!(job_id = info.id, kind = info.kind, claim = info.claim, "stale report refused");
+                None
+            }
+        };
+        self.in_flight.remove(info.id, info.claim);
+        if let Some(outcome) = outcome {
+            metrics::counter!(FINISHED, "job" => info.kind.clone(), "outcome" => outcome).increment(1);
+            metrics::histogram!(DURATION, "job" => info.kind.clone()).record(report.duration.as_secs_f64());
+        }
+        None
+    }
+
+    fn note_success(&self, kind: &str, at_epoch_seconds: f64) {
+        if self.scheduled_kinds.iter().any(|scheduled| scheduled == kind) {
+            metrics::gauge!(CRON_SUCCESS, "job" => kind.to_owned()).set(at_epoch_seconds);
+        }
+    }
+}
+
+/// SQLSTATE classes that blame the data or the statement: 22, 23, 54.
+fn is_our_fault(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|e| e.code());
+    code.is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
+}

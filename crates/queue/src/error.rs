@@ -1,0 +1,62 @@
+//! Errors of the queue's own interface.
+
+/// What can go wrong when the queue is used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueueError {
+    /// The database refused or was away.
+    #[error("queue: {0}")]
+    Database(#[from] sqlx::Error),
+    /// This claim is no longer held: the job was taken back, or has ended.
+    #[error("queue: claim of job {job_id} is no longer held")]
+    Fenced {
+        /// The job in question.
+        job_id: i64,
+    },
+    /// A payload could not be written as JSON.
+    #[error("queue: the payload of kind {kind} cannot be encoded as JSON")]
+    Encode {
+        /// Kind of the job.
+        kind: &'static str,
+    },
+    /// A schedule is not valid.
+    #[error("schedule {name}: {reason}")]
+    Schedule {
+        /// Name of the schedule.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Two jobs of one registry have the same kind.
+    #[error("job kind {0} is registered twice")]
+    DuplicateKind(&'static str),
+    /// The thread that keeps the lease could not be started.
+    #[error("the lease thread could not be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Any error, as handlers give it.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The longest error text that is stored, in characters.
+const STORED_ERROR_CHARS: usize = 2_000;
+
+/// Makes a text fit to be stored: bounded, and without NUL, which `text` cannot hold.
+pub(crate) fn storable(text: &str) -> String {
+    text.chars().filter(|c| *c != '\0').take(STORED_ERROR_CHARS).collect()
+}
+
+/// Writes an error with its causes on one line.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,58 @@
+//! The job queue of Tallyline: PostgreSQL tables behind apalis workers.
+//!
+//! * **Jobs** ([`Job`], [`Registry`], [`Queue`]) are rows. They run at least
+//!   once; whoever wants the effect exactly once completes the job in the
+//!   transaction of the effect ([`JobContext::complete_in`]).
+//! * **Drains** ([`Drain`]) are standing work without rows: repeated while a
+//!   query finds something.
+//! * **Schedules** ([`ScheduleSpec`], [`Scheduler`]) fire each due time once.
+//!
+//! A [`Runner`] starts all of it. Each process start has a random lease; a claim
+//! is named by (job, claims, lease), and every write that ends one carries that
+//! name, so a process that was frozen and taken for dead changes nothing when it
+//! wakes. The crate knows nothing of calls.
+
+mod ack;
+mod backend;
+mod claimed;
+mod claimer;
+mod completer;
+mod context;
+pub mod cron;
+mod cron_field;
+mod drain;
+mod error;
+mod execute;
+mod handle;
+mod hint;
+mod job;
+mod lease;
+mod new_job;
+mod pace;
+mod panic;
+mod registry;
+mod rescuer;
+mod runner;
+mod schedule;
+mod scheduler;
+mod stats;
+pub mod store;
+mod telemetry;
+mod timing;
+
+pub use context::JobContext;
+pub use cron::{Cron, CronError};
+pub use drain::{Drain, DrainWork, Drained};
+pub use error::{BoxError, QueueError};
+pub use handle::Queue;
+pub use hint::{Hint, HintListener};
+pub use job::{Job, JobError, JobInfo};
+pub use lease::LeaseTiming;
+pub use new_job::NewJob;
+pub use pace::Backoff;
+pub use registry::Registry;
+pub use runner::{Runner, RunnerBuilder, Timing};
+pub use schedule::{Missed, Overlap, ScheduleSpec};
+pub use scheduler::Scheduler;
+pub use stats::{DeadStats, QueueStats, ScheduleStats, Stats, stats};
+pub use telemetry::{Counters, describe_metrics};

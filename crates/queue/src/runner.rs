@@ -1,0 +1,378 @@
+//! Starts everything and stops it again.
+
+use std::{sync::Arc, time::Duration};
+
+use apalis::{
+    layers::{WorkerBuilderExt, catch_panic::CatchPanicLayer},
+    prelude::{Monitor, ParallelizeExt, WorkerBuilder},
+};
+use apalis_core::task::Task;
+use futures::{FutureExt, future::BoxFuture};
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinHandle,
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::{
+    ack::{AckLayer, Backoffs},
+    backend::ChannelBackend,
+    claimed::ClaimedJob,
+    claimer::{Claimer, InFlight},
+    completer::{Completer, Finished},
+    drain::{Drain, DrainWork},
+    error::QueueError,
+    execute::{Signals, execute},
+    handle::Queue,
+    lease::{Keeper, LeaseTiming},
+    pace::Backoff,
+    panic::panic_text,
+    registry::{Jobs, Registry},
+    rescuer::Rescuer,
+    schedule::ScheduleSpec,
+    scheduler::Scheduler,
+    store::{ClaimTerms, RescueTerms},
+    telemetry::Counters,
+    timing::{STATEMENT_TIMEOUT, UNKNOWN_KIND_DEADLINE},
+};
+
+/// Handlers that ignore their cancellation are waited for this long at the end.
+const LAST_WAIT: Duration = Duration::from_secs(2);
+
+/// Longest wait for the last reports to be written.
+const REPORT_WAIT: Duration = Duration::from_secs(10);
+
+/// Times and limits of a runner. The defaults are right; tests are in a hurry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// Times of the lease.
+    pub lease: LeaseTiming,
+    /// Time between looks for lost jobs.
+    pub rescue_every: Duration,
+    /// How long after its deadline a job of a living process is taken back.
+    pub deadline_margin: Duration,
+    /// At this many losses a job becomes a dead letter.
+    pub max_lost: i32,
+}
+
+impl Default for Timing {
+    /// Lease 20 s, rescue every 3 s, 10 s after the deadline, dead at the 5th loss.
+    fn default() -> Self {
+        Self {
+            lease: LeaseTiming::default(),
+            rescue_every: Duration::from_secs(3),
+            deadline_margin: Duration::from_secs(10),
+            max_lost: 5,
+        }
+    }
+}
+
+type AddDrain = Box<dyn FnOnce(Monitor, &Signals, &mut Vec<BoxFuture<'static, ()>>) -> Monitor + Send>;
+
+/// What is to be started.
+#[must_use = "nothing runs before start"]
+pub struct RunnerBuilder<S> {
+    pool: PgPool,
+    jobs: Jobs<S>,
+    label: String,
+    concurrency: usize,
+    queues: Vec<(String, usize)>,
+    drains: Vec<AddDrain>,
+    schedules: Vec<ScheduleSpec>,
+    schedule_here: bool,
+    timing: Timing,
+}
+
+impl<S: Send + Sync + 'static> RunnerBuilder<S> {
+    /// A name for the lease row: host and process id, say. It need not be unique.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// Jobs at once in each queue that is not named by [`Self::queue`]. 8 by default.
+    pub fn concurrency(mut self, jobs: usize) -> Self {
+        self.concurrency = jobs.max(1);
+        self
+    }
+
+    /// Jobs at once in this queue; zero leaves the queue to other processes.
+    pub fn queue(mut self, name: impl Into<String>, jobs: usize) -> Self {
+        self.queues.push((name.into(), jobs));
+        self
+    }
+
+    /// Adds standing work.
+    pub fn drain<W: DrainWork>(mut self, drain: Drain<W>) -> Self {
+        self.drains.push(Box::new(move |monitor, signals, tasks| drain.register(monitor, signals, tasks)));
+        self
+    }
+
+    /// The whole list of schedules. `fire` says whether this process fires
+    /// them; any number may. One that does not still knows which kinds are
+    /// scheduled and exports when they last succeeded.
+    pub fn schedules(mut self, schedules: Vec<ScheduleSpec>, fire: bool) -> Self {
+        self.schedules = schedules;
+        self.schedule_here = fire;
+        self
+    }
+
+    /// Sets times and limits.
+    pub fn timing(mut self, timing: Timing) -> Self {
+        self.timing = timing;
+        self
+    }
+
+    /// Starts lease, claimers, workers, completer, rescuer and scheduler. The
+    /// database may be away: everything begins when it answers.
+    ///
+    /// # Errors
+    /// [`QueueError::Thread`] when the lease thread cannot be started,
+    /// [`QueueError::Schedule`] when a schedule is not valid.
+    pub fn start(mut self) -> Result<Runner, QueueError> {
+        let scheduled_kinds = self.schedules.iter().map(|spec| spec.kind.clone()).collect();
+        let scheduler = match self.schedule_here {
+            true => Some(Scheduler::new(self.pool.clone(), std::mem::take(&mut self.schedules))?),
+            false => None,
+        };
+        let queues = self.all_queues();
+        let db = own_pool(&self.pool, queues.len());
+        let counters = Arc::new(Counters::default());
+        let keeper =
+            Keeper::start((*db.connect_options()).clone(), self.label, self.timing.lease, Arc::clone(&counters))?;
+        let parts = Parts {
+            jobs: Arc::new(self.jobs),
+            queue: Queue::new(),
+            in_flight: InFlight::default(),
+            signals: Signals { stopping: CancellationToken::new(), abort: CancellationToken::new() },
+            db,
+            keeper,
+            counters,
+        };
+        Ok(parts.assemble(queues, self.drains, scheduler, scheduled_kinds, self.timing))
+    }
+
+    /// The queues of the registry and those named, with their limits.
+    fn all_queues(&self) -> Vec<(String, usize)> {
+        let mut queues = self.queues.clone();
+        for name in self.jobs.registry.queues() {
+            if !queues.iter().any(|(named, _)| named == name) {
+                queues.push((name.to_owned(), self.concurrency));
+            }
+        }
+        queues.retain(|(_, jobs)| *jobs > 0);
+        queues
+    }
+}
+
+/// Connections for the queue's own tasks, so that handlers which use up the
+/// pool of the process cannot stop claims and completions.
+fn own_pool(pool: &PgPool, queues: usize) -> PgPool {
+    let timeout_ms = STATEMENT_TIMEOUT.as_millis().to_string();
+    let options = (*pool.connect_options()).clone().options([("statement_timeout", timeout_ms.as_str())]);
+    PgPoolOptions::new()
+        // One for each claimer, the completer and the rescuer.
+        .max_connections(u32::try_from(queues).unwrap_or(u32::MAX).saturating_add(2))
+        // A ping before each statement would double the round trips; an error
+        // is retried anyway.
+        .test_before_acquire(false)
+        .acquire_timeout(STATEMENT_TIMEOUT)
+        .connect_lazy_with(options)
+}
+
+struct Parts<S> {
+    jobs: Arc<Jobs<S>>,
+    queue: Queue,
+    in_flight: InFlight,
+    signals: Signals,
+    db: PgPool,
+    keeper: Keeper,
+    counters: Arc<Counters>,
+}
+
+impl<S: Send + Sync + 'static> Parts<S> {
+    fn assemble(
+        self,
+        queues: Vec<(String, usize)>,
+        drains: Vec<AddDrain>,
+        scheduler: Option<Scheduler>,
+        scheduled_kinds: Arc<[String]>,
+        timing: Timing,
+    ) -> Runner {
+        let (finished, reports) = mpsc::channel(2_000);
+        let completer = Completer {
+            db: self.db.clone(),
+            finished: reports,
+            in_flight: self.in_flight.clone(),
+            counters: Arc::clone(&self.counters),
+            scheduled_kinds,
+        };
+        let mut tasks: Vec<BoxFuture<'static, ()>> = vec![self.rescuer(timing).run().boxed()];
+        let mut monitor = Monitor::new().should_restart(|worker, error| {
+            tracing::error!(worker = worker.name(), %error, "worker ended, restarting it");
+            true
+        });
+        for (name, concurrency) in queues {
+            monitor = self.add_queue(monitor, name, concurrency, &finished, &mut tasks);
+        }
+        for drain in drains {
+            monitor = drain(monitor, &self.signals, &mut tasks);
+        }
+        if let Some(scheduler) = scheduler {
+            let (stop, hint) = (self.signals.stopping.clone(), self.queue.hint_source().clone());
+            tasks.push(async move { scheduler.run(stop, hint).await }.boxed());
+        }
+        Runner {
+            _when_dropped: [self.signals.stopping.clone().drop_guard(), self.signals.abort.clone().drop_guard()],
+            queue: self.queue,
+            counters: self.counters,
+            signals: self.signals,
+            keeper: self.keeper,
+            db: self.db,
+            completer: tokio::spawn(completer.run()),
+            workers: tokio::spawn(run_monitor(monitor)),
+            tasks: tasks.into_iter().map(tokio::spawn).collect(),
+        }
+    }
+
+    fn rescuer(&self, timing: Timing) -> Rescuer {
+        Rescuer {
+            db: self.db.clone(),
+            terms: RescueTerms { limit: 500, deadline_margin: timing.deadline_margin, max_lost: timing.max_lost },
+            every: timing.rescue_every,
+            hint: self.queue.hint_source().clone(),
+            counters: Arc::clone(&self.counters),
+            stop: self.signals.stopping.clone(),
+        }
+    }
+
+    /// One claimer and one apalis worker for a queue.
+    fn add_queue(
+        &self,
+        monitor: Monitor,
+        name: String,
+        concurrency: usize,
+        finished: &mpsc::Sender<Finished>,
+        tasks: &mut Vec<BoxFuture<'static, ()>>,
+    ) -> Monitor {
+        let (sender, receiver) = mpsc::channel(concurrency);
+        let claimer = Claimer {
+            db: self.db.clone(),
+            terms: ClaimTerms {
+                queue: name.clone(),
+                deadlines: self.jobs.registry.deadlines(),
+                other_deadline: UNKNOWN_KIND_DEADLINE,
+            },
+            leases: self.keeper.leases.clone(),
+            permits: Arc::new(Semaphore::new(concurrency)),
+            in_flight: self.in_flight.clone(),
+            jobs: sender,
+            hint: self.queue.hint_source().listen(),
+            stop: self.signals.stopping.clone(),
+        };
+        tasks.push(claimer.run().boxed());
+        let layer = AckLayer { finished: finished.clone(), backoffs: self.backoffs() };
+        let backend = ChannelBackend::new(receiver, layer);
+        let (jobs, signals) = (Arc::clone(&self.jobs), self.signals.clone());
+        monitor.register(move |_| {
+            let (jobs, signals) = (Arc::clone(&jobs), signals.clone());
+            let handler =
+                tower::service_fn(move |task: Task<ClaimedJob>| execute(task.args, Arc::clone(&jobs), signals.clone()));
+            WorkerBuilder::new(format!("queue-{name}"))
+                .backend(backend.clone())
+                .concurrency(concurrency)
+                .parallelize(tokio::spawn)
+                .layer(CatchPanicLayer::with_panic_handler(panic_text))
+                .build(handler)
+        })
+    }
+
+    fn backoffs(&self) -> Backoffs {
+        let jobs = Arc::clone(&self.jobs);
+        Arc::new(move |kind: &str| jobs.registry.get(kind).map_or(Backoff::DEFAULT, |kind| kind.backoff))
+    }
+}
+
+async fn run_monitor(monitor: Monitor) {
+    if let Err(error) = monitor.run().await {
+        tracing::error!(%error, "workers ended with an error");
+    }
+}
+
+/// Everything that runs. Dropping it cancels all of that without waiting for
+/// anything; use [`Runner::shutdown`].
+#[must_use = "dropping it stops everything"]
+pub struct Runner {
+    _when_dropped: [DropGuard; 2],
+    queue: Queue,
+    counters: Arc<Counters>,
+    signals: Signals,
+    keeper: Keeper,
+    db: PgPool,
+    completer: JoinHandle<()>,
+    workers: JoinHandle<()>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Runner {
+    /// Begins to describe a runner. `pool` tells where the database is; the
+    /// runner opens connections of its own.
+    pub fn builder<S: Send + Sync + 'static>(pool: PgPool, registry: Registry<S>, state: Arc<S>) -> RunnerBuilder<S> {
+        RunnerBuilder {
+            pool,
+            jobs: Jobs { registry, state },
+            label: format!("process {}", std::process::id()),
+            concurrency: 8,
+            queues: Vec::new(),
+            drains: Vec::new(),
+            schedules: Vec::new(),
+            schedule_here: false,
+            timing: Timing::default(),
+        }
+    }
+
+    /// A handle whose hint wakes this runner.
+    #[must_use]
+    pub fn queue(&self) -> Queue {
+        self.queue.clone()
+    }
+
+    /// What it has seen so far.
+    #[must_use]
+    pub fn counters(&self) -> Arc<Counters> {
+        Arc::clone(&self.counters)
+    }
+
+    /// Stops claiming, lets handlers run for `grace`, cancels the rest and
+    /// hands their jobs back, writes all reports, releases the lease.
+    ///
+    /// Returns whether everything ended within the grace.
+    pub async fn shutdown(mut self, grace: Duration) -> bool {
+        self.signals.stopping.cancel();
+        let in_time = tokio::time::timeout(grace, &mut self.workers).await.is_ok();
+        if !in_time {
+            self.signals.abort.cancel();
+            if tokio::time::timeout(LAST_WAIT, &mut self.workers).await.is_err() {
+                tracing::error!("handlers ignore their cancellation; their jobs will be taken back by others");
+                self.workers.abort();
+            }
+        }
+        for mut task in std::mem::take(&mut self.tasks) {
+            // They end at their next wait; what hangs on the database is cut off.
+            if tokio::time::timeout(LAST_WAIT, &mut task).await.is_err() {
+                tracing::warn!("a task of the queue did not stop in time");
+                task.abort();
+            }
+        }
+        // The workers are gone and with them all senders: this ends when the
+        // last report is written, unless the database is away.
+        if tokio::time::timeout(REPORT_WAIT, &mut self.completer).await.is_err() {
+            tracing::error!("last reports could not be written; their jobs will be taken back by others");
+            self.completer.abort();
+        }
+        self.keeper.release().await;
+        self.db.close().await;
+        in_time
+    }
+}

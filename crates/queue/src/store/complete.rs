@@ -1,0 +1,124 @@
+//! Reporting how attempts ended.
+
+use std::time::Duration;
+
+use sqlx::PgExecutor;
+use uuid::Uuid;
+
+/// How an attempt ended, as the database is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// Done. A coalesced job that was requested meanwhile becomes ready again.
+    Succeeded,
+    /// To be tried again after the delay.
+    Failed {
+        /// What went wrong.
+        error: String,
+        /// Delay from the database's time.
+        retry_after: Duration,
+    },
+    /// Handed back: ready at once, and the attempt does not count.
+    Interrupted,
+    /// Never again: a dead letter.
+    Dead {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Ending {
+    /// The word for it in `job_history` and in metrics.
+    #[must_use]
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed { .. } => "failed",
+            Self::Interrupted => "interrupted",
+            Self::Dead { .. } => "dead",
+        }
+    }
+
+    fn error(&self) -> Option<&str> {
+        match self {
+            Self::Succeeded | Self::Interrupted => None,
+            Self::Failed { error, .. } => Some(error),
+            Self::Dead { reason } => Some(reason),
+        }
+    }
+
+    fn delay_seconds(&self) -> f64 {
+        match self {
+            Self::Failed { retry_after, .. } => retry_after.as_secs_f64(),
+            _ => 0.0,
+        }
+    }
+}
+
+/// One attempt and how it ended.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Id of the job.
+    pub job_id: i64,
+    /// Number of the claim.
+    pub claim: i64,
+    /// Lease it was claimed under.
+    pub lease_id: Uuid,
+    /// How it ended.
+    pub ending: Ending,
+    /// Run time of the handler.
+    pub duration: Duration,
+}
+
+/// What the database said to a report.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Verdict {
+    /// It holds. The second of the database's clock at which it was written.
+    Accepted {
+        /// Unix time in seconds.
+        at_epoch_seconds: f64,
+    },
+    /// Another transaction has the row locked (it requests the same key, say): report again.
+    Busy,
+    /// The claim is no longer held; nothing was changed.
+    Stale,
+}
+
+/// Applies reports in one statement; the verdicts are in their order.
+///
+/// # Errors
+/// Of the database. The reports may have been applied all the same; then
+/// reporting them again gives [`Verdict::Stale`].
+pub async fn complete(db: impl PgExecutor<'_>, reports: &[Report]) -> Result<Vec<Verdict>, sqlx::Error> {
+    let ids: Vec<i64> = reports.iter().map(|r| r.job_id).collect();
+    let claims: Vec<i64> = reports.iter().map(|r| r.claim).collect();
+    let leases: Vec<Uuid> = reports.iter().map(|r| r.lease_id).collect();
+    let outcomes: Vec<String> = reports.iter().map(|r| r.ending.outcome().to_owned()).collect();
+    let errors: Vec<Option<String>> = reports.iter().map(|r| r.ending.error().map(crate::error::storable)).collect();
+    let delays: Vec<f64> = reports.iter().map(|r| r.ending.delay_seconds()).collect();
+    let durations: Vec<i64> =
+        reports.iter().map(|r| i64::try_from(r.duration.as_millis()).unwrap_or(i64::MAX)).collect();
+    let rows = sqlx::query_file!(
+        "../../sql/queue/complete.sql",
+        &ids,
+        &claims,
+        &leases,
+        &outcomes,
+        &errors as &[Option<String>],
+        &delays,
+        &durations,
+    )
+    .fetch_all(db)
+    .await?;
+    let verdicts: std::collections::HashMap<(i64, i64), Verdict> = rows
+        .into_iter()
+        .map(|row| {
+            let verdict = match row.verdict.as_str() {
+                "accepted" => Verdict::Accepted { at_epoch_seconds: row.at_epoch_seconds },
+                "busy" => Verdict::Busy,
+                _ => Verdict::Stale,
+            };
+            ((row.job_id, row.claim), verdict)
+        })
+        .collect();
+    Ok(reports.iter().map(|r| verdicts.get(&(r.job_id, r.claim)).copied().unwrap_or(Verdict::Stale)).collect())
+}

@@ -1,0 +1,18 @@
+//! What tests share: a database for each test, bounded waiting, the schema dump.
+//!
+//! A test asks for [`TestDb::new`] and gets a migrated database of its own,
+//! cloned from a template. The server is the one of `DATABASE_URL`, else one
+//! test server per target directory that starts by itself and stops by itself
+//! a minute after the last test process has ended.
+#![expect(clippy::panic, reason = "a helper of tests fails the test that called it")]
+
+mod database;
+mod database_name;
+pub mod schema_dump;
+mod server;
+mod template;
+mod url;
+mod wait;
+
+pub use database::TestDb;
+pub use wait::wait_until;

@@ -1,0 +1,5 @@
+//! Behaviour of the jobs against a real database.
+
+mod process;
+mod roll_up;
+mod support;

@@ -1,0 +1,286 @@
+//! From webhooks to calls, contacts, leads and charges.
+
+use serde_json::json;
+use tallyline_jobs::process_call_events;
+use tallyline_testkit::TestDb;
+
+use crate::support::*;
+
+const CALL: &str = "00000000-0000-4000-8000-000000000001";
+
+/// The call's row and what hangs on it, as text that must not depend on arrival.
+async fn picture(db: &TestDb) -> String {
+    sqlx::query_scalar(
+        "SELECT jsonb_build_object(
+             'call', to_jsonb(c) - 'user_id' - 'id' - 'agent_id' - 'contact_id' - 'created_at' - 'updated_at',
+             'contact', (SELECT jsonb_agg(jsonb_build_array(k.phone_number, k.name, k.company, k.not_connected)) FROM contacts k),
+             'transcript', (SELECT jsonb_agg(t.content) FROM transcripts t),
+             'attempts', (SELECT jsonb_agg(jsonb_build_array(a.attempt, a.lifecycle, a.outcome) ORDER BY a.attempt) FROM tally.call_attempts a),
+             'lead', (SELECT jsonb_agg(jsonb_build_array(l.total_score, l.quality, l.extracted_name)) FROM lead_analytics l),
+             'charged', (SELECT sum(x.amount_micros) FROM credit_transactions x),
+             'balance', (SELECT u.credits_micros FROM users u))::text
+         FROM calls c",
+    )
+    .fetch_one(&db.admin)
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn an_answered_call_becomes_one_exact_row() {
+    let db = TestDb::new().await;
+    let user = tenant(&db, "Asia/Kolkata").await;
+    for body in answered_call(CALL) {
+        deliver(&db, user, "bolna", &body).await;
+    }
+    deliver(&db, user, "analysis", &analysis(CALL, 13, "2026-03-03T10:20:00Z")).await;
+    process(&db).await;
+
+    let row: (String, String, i32, i32, i64, i64, Option<String>, String) = sqlx::query_as(
+        "SELECT outcome, status, duration_seconds, duration_minutes, credits_micros, cost_micros, recording_url, started_at::text
+         FROM calls",
+    )
+    .fetch_one(&db.admin)
+    .await
+    .unwrap();
+    assert_eq!(
+        row,
+        (
+            "answered".into(),
+            "completed".into(),
+            27,
+            1,
+            1_000_000,
+            35_400,
+            Some("https://api.bolna.ai/recordings/call/1".into()),
+            "2026-03-03 10:11:09.5512+00".into()
+        )
+    );
+    assert_eq!(number(&db, "SELECT credits_micros FROM users").await, 14_000_000);
+    assert_eq!(number(&db, "SELECT count(*) FROM lead_analytics WHERE quality = 'hot'").await, 1);
+    assert_eq!(number(&db, "SELECT count(*) FROM contacts WHERE phone_e164 = '+12025550143' AND name = 'Asha'").await, 1);
+    assert_eq!(number(&db, "SELECT count(*) FROM tally.inbox_pending").await, 0);
+    roll_up(&db).await;
+    check_exact(&db).await;
+    assert_eq!(number(&db, "SELECT sum(total_calls) FROM user_analytics WHERE grain = 'month'").await, 1);
+}
+
+/// The state of a call does not depend on order, on repetition, or on how the
+/// events fall into batches. Break tried: loading only the batch's own events
+/// instead of all events of the call makes this fail.
+#[tokio::test]
+async fn any_order_and_any_batching_give_the_same_rows() {
+    let mut events: Vec<(&str, Vec<u8>)> = answered_call(CALL).into_iter().map(|body| ("bolna", body)).collect();
+    events.push(("analysis", analysis(CALL, 13, "2026-03-03T10:20:00Z")));
+    let orders: [[usize; 6]; 5] =
+        [[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [4, 0, 5, 3, 1, 2], [3, 4, 2, 5, 0, 1], [5, 0, 4, 1, 3, 2]];
+    let mut first = None;
+    for order in orders {
+        for batch in [1, 2, 6] {
+            let db = TestDb::new().await;
+            let user = tenant(&db, "UTC").await;
+            for chunk in order.chunks(batch) {
+                for &i in chunk {
+                    deliver(&db, user, events[i].0, &events[i].1).await;
+                    deliver(&db, user, events[i].0, &events[i].1).await;
+                }
+                process(&db).await;
+            }
+            let picture = picture(&db).await;
+            let expected = first.get_or_insert_with(|| picture.clone());
+            assert_eq!(&picture, expected, "order {order:?} in batches of {batch}");
+            roll_up(&db).await;
+            check_exact(&db).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_corrected_price_or_length_moves_the_charge_by_the_difference() {
+    let db = TestDb::new().await;
+    let user = tenant(&db, "UTC").await;
+    for body in answered_call(CALL) {
+        deliver(&db, user, "bolna", &body).await;
+    }
+    process(&db).await;
+    let longer = bolna(CALL, "completed", 90, json!({ "conversation_duration": 61.0, "total_cost": 5 }));
+    deliver(&db, user, "bolna", &longer).await;
+    process(&db).await;
+    let shorter = bolna(CALL, "completed", 95, json!({ "conversation_duration": 59.9, "total_cost": 5 }));
+    deliver(&db, user, "bolna", &shorter).await;
+    process(&db).await;
+
+    let entries: Vec<(String, i64, i64, i32)> = sqlx::query_as(
+        "SELECT type, amount_micros, balance_after_micros, charge_no FROM credit_transactions ORDER BY entry_no",
+    )
+    .fetch_all(&db.admin)
+    .await
+    .unwrap();
+    assert_eq!(
+        entries,
+        [
+            ("usage".into(), -1_000_000, 14_000_000, 0),
+            ("usage".into(), -1_000_000, 13_000_000, 1),
+            ("refund".into(), 1_000_000, 14_000_000, 2)
+        ]
+    );
+    assert_eq!(number(&db, "SELECT credits_micros FROM users").await, 14_000_000);
+    assert_eq!(number(&db, "SELECT credits_micros FROM calls").await, 1_000_000);
+    roll_up(&db).await;
+    check_exact(&db).await;
+}
+
+#[tokio::test]
+async fn a_tenant_without_credits_is_still_charged() {
+    let db = TestDb::new().await;
+    let user = tenant(&db, "UTC").await;
+    sqlx::query("UPDATE users SET credits_micros = 0").execute(&db.admin).await.unwrap();
+    for body in answered_call(CALL) {
+        deliver(&db, user, "bolna", &body).await;
+    }
+    process(&db).await;
+    assert_eq!(number(&db, "SELECT credits_micros FROM users").await, -1_000_000);
+    assert_eq!(number(&db, "SELECT balance_after_micros FROM credit_transactions").await, -1_000_000);
+}
+
+#[tokio::test]
+async fn events_that_cannot_be_applied_are_kept_with_their_reason() {
+    let db = TestDb::new().await;
+    let user = tenant(&db, "UTC").await;
+    let foreign = tenant(&db, "UTC").await;
+    let foreign_agent = "00000000-0000-4000-8000-0000000000b2";
+    agent(&db, foreign, foreign_agent).await;
+    deliver(&db, user, "bolna", &bolna("x1", "completed", 10, json!({ "agent_id": foreign_agent }))).await;
+    deliver(&db, user, "bolna", &bolna("x2", "completed", 10, json!({ "agent_id": null }))).await;
+    deliver(&db, user, "bolna", b"{\"id\": \"x3\"").await;
+    deliver(&db, user, "twilio", b"CallSid=CA00000000000000000000000000000009&CallStatus=completed&ParentCallSid=CA00000000000000000000000000000008").await;
+    deliver(&db, user, "bolna", &answered_call(CALL)[4]).await;
+    process(&db).await;
+
+    let reasons: Vec<String> =
+        sqlx::query_scalar("SELECT reason FROM tally.quarantine ORDER BY reason").fetch_all(&db.admin).await.unwrap();
+    assert_eq!(reasons, ["child_leg", "no_agent", "not_json", "unknown_agent"]);
+    assert_eq!(number(&db, "SELECT count(*) FROM calls").await, 1);
+    assert_eq!(number(&db, "SELECT count(*) FROM tally.inbox_pending").await, 0);
+}
+
+/// Only the event that the database refuses goes to quarantine. Break tried:
+/// without splitting, the whole batch stays pending and the drain fails for ever.
+#[tokio::test]
+async fn a_batch_is_split_until_the_bad_event_is_alone() {
+    let db = TestDb::new().await;
+    let user = tenant(&db, "UTC").await;
+    sqlx::query("ALTER TABLE calls ADD CONSTRAINT no_thirteen CHECK (hangup_provider_code <> 13)")
+        .execute(&db.admin)
+        .await
+        .unwrap();
+    for i in 0..20 {
+        let code = if i == 7 { 13 } else { 4000 };
+        let body = bolna(&format!("call-{i}"), "completed", 10, json!({
+            "conversation_duration": 5, "telephony_data": { "hangup_provider_code": code, "provider_call_id": null }
+        }));
+        deliver(&db, user, "bolna", &body).await;
+    }
+    process(&db).await;
+    assert_eq!(number(&db, "SELECT count(*) FROM calls").await, 19);
+    let (reason, detail): (String, String) =
+        sqlx::query_as("SELECT reason, detail FROM tally.quarantine").fetch_one(&db.admin).await.unwrap();
+    assert_eq!((reason.as_str(), detail.as_str()), ("data_error", "SQLSTATE 23514"));
+    roll_up(&db).await;
+    check_exact(&db).await;
+}
+
+const SID: &str = "CA00000000000000000000000000000001";
+
+fn twilio(status: &str, sequence: u32, more: &str) -> Vec<u8> {
+    format!(
+        "AccountSid=AC00000000000000000000000000000001&CallSid={SID}&CallStatus={status}&Direction=outbound-api\
+         &From=%2B12025550100&To=%2B12025550143&SequenceNumber={sequence}\
+         &Timestamp=Tue%2C+03+Mar+2026+10%3A12%3A{sequence:02}+%2B0000{more}"
+    )
+    .into_bytes()
+}
+
+#[tokio::test]
+async fn bolna_and_twilio_events_of_one_call_make_one_call() {
+    for twilio_first in [true, false] {
+        let db = TestDb::new().await;
+        let user = tenant(&db, "UTC").await;
+        let carrier = [twilio("ringing", 1, ""), twilio("completed", 3, "&CallDuration=42&Duration=1")];
+        if twilio_first {
+            for body in &carrier {
+                deliver(&db, user, "twilio", body).await;
+            }
+            process(&db).await;
+            assert_eq!(number(&db, "SELECT count(*) FROM calls").await, 0, "a CallSid alone is no call yet");
+            assert_eq!(number(&db, "SELECT count(*) FROM tally.inbox_pending WHERE state = 'waiting'").await, 2);
+        }
+        for body in answered_call(CALL) {
+            deliver(&db, user, "bolna", &body).await;
+        }
+        process(&db).await;
+        if !twilio_first {
+            for body in &carrier {
+                deliver(&db, user, "twilio", body).await;
+            }
+            process(&db).await;
+        }
+        let seconds: Vec<i32> = sqlx::query_scalar("SELECT duration_seconds FROM calls").fetch_all(&db.admin).await.unwrap();
+        assert_eq!(seconds, [27], "one call, with the conversation and not the time on the line");
+        assert_eq!(number(&db, "SELECT count(*) FROM tally.inbox_pending").await, 0);
+        assert_eq!(number(&db, "SELECT count(*) FROM tally.call_events").await, 7);
+    }
+}
+
+#[tokio::test]
+async fn a_twilio_call_that_nobody_else_speaks_of_counts_if_its_number_has_an_agent() {
+    let db = TestDb::new().await;
+    let user = tenant(&db, "UTC").await;
+    sqlx::query(
+        "INSERT INTO phone_numbers (name, phone_number, bolna_phone_number_id, assigned_to_user_id, assigned_to_agent_id, created_by_admin_id)
+         SELECT 'Line', '+12025550100', 'n1', user_id, id, gen_random_uuid() FROM agents",
+    )
+    .execute(&db.admin)
+    .await
+    .unwrap();
+    deliver_received(&db, user, "twilio", &twilio("no-answer", 3, ""), "16 minutes").await;
+    let other = String::from_utf8(twilio("no-answer", 3, "")).unwrap().replace("%2B12025550100", "%2B12025550177");
+    let other = other.replace(SID, "CA00000000000000000000000000000002");
+    deliver_received(&db, user, "twilio", other.as_bytes(), "16 minutes").await;
+    process(&db).await;
+
+    assert_eq!(number(&db, "SELECT count(*) FROM calls WHERE outcome = 'no_answer'").await, 1);
+    assert_eq!(number(&db, "SELECT sum(not_connected) FROM contacts").await, 1);
+    assert_eq!(number(&db, "SELECT count(*) FROM tally.quarantine WHERE reason = 'no_call'").await, 1);
+
+    // The execution turns up late and adopts the row; nothing is counted twice.
+    for body in answered_call(CALL) {
+        deliver(&db, user, "bolna", &body).await;
+    }
+    process(&db).await;
+    assert_eq!(number(&db, "SELECT count(*) FROM calls").await, 1);
+    assert_eq!(number(&db, "SELECT count(*) FROM calls WHERE bolna_execution_id IS NOT NULL").await, 1);
+    assert_eq!(number(&db, "SELECT count(*) FROM twilio_processed_calls").await, 1);
+    roll_up(&db).await;
+    check_exact(&db).await;
+}
+
+#[tokio::test]
+async fn a_lane_whose_batches_never_end_is_worked_through_one_by_one() {
+    let db = TestDb::new().await;
+    let user = tenant(&db, "UTC").await;
+    for i in 0..3 {
+        deliver(&db, user, "bolna", &bolna(&format!("call-{i}"), "completed", 10, json!({}))).await;
+    }
+    // As if three processes had died in the middle, and three more with the first event alone.
+    sqlx::query("UPDATE tally.lanes SET claims = 3").execute(&db.admin).await.unwrap();
+    sqlx::query("UPDATE tally.inbox_pending SET claims = 3 WHERE inbox_id = (SELECT min(inbox_id) FROM tally.inbox_pending)")
+        .execute(&db.admin)
+        .await
+        .unwrap();
+    let taken = process_call_events::run_unit(&db.pool, &process_options()).await.unwrap();
+    assert_eq!(taken, 1);
+    assert_eq!(number(&db, "SELECT count(*) FROM tally.quarantine WHERE reason = 'never_ended'").await, 1);
+    process(&db).await;
+    assert_eq!(number(&db, "SELECT count(*) FROM calls").await, 2);
+}

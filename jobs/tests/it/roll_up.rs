@@ -1,0 +1,242 @@
+//! Roll-ups equal their calls, whatever happens to the calls meanwhile.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tallyline_jobs::roll_up as job;
+use tallyline_testkit::{TestDb, wait_until};
+use uuid::Uuid;
+
+use crate::support::*;
+
+/// Calls around the given instants, an agent each, some with leads.
+async fn seed_calls(db: &TestDb, user: Uuid, around: &[&str]) {
+    for (i, at) in around.iter().enumerate() {
+        agent(db, user, &format!("agent-{i}")).await;
+        sqlx::query(
+            "INSERT INTO calls (user_id, agent_id, started_at, outcome, status, duration_seconds, duration_minutes, credits_micros, cost_micros)
+             SELECT $1, a.id, $2::timestamptz + n * interval '7 minutes', o.outcome,
+                    CASE WHEN o.outcome IN ('answered', 'voicemail') THEN 'completed' ELSE 'failed' END,
+                    o.seconds, ceil(o.seconds / 60.0), ceil(o.seconds / 60.0) * 1000000, abs(n) * 137
+             FROM generate_series(-40, 40) n
+             CROSS JOIN LATERAL (SELECT id FROM agents WHERE user_id = $1 ORDER BY bolna_agent_id OFFSET abs(n) % 2 LIMIT 1) a
+             CROSS JOIN LATERAL (SELECT (ARRAY['answered', 'voicemail', 'no_answer', 'busy', 'failed'])[1 + abs(n) % 5] AS outcome,
+                                        CASE WHEN abs(n) % 5 < 2 THEN abs(n) * 11 ELSE 0 END AS seconds) o",
+        )
+        .bind(user)
+        .bind(*at)
+        .execute(&db.pool)
+        .await
+        .unwrap();
+    }
+    sqlx::query(
+        "INSERT INTO lead_analytics (user_id, call_id, total_score, quality, intent_score)
+         SELECT user_id, id, 12, 'hot', 3 FROM calls WHERE user_id = $1 AND outcome = 'answered' AND duration_seconds % 2 = 1",
+    )
+    .bind(user)
+    .execute(&db.pool)
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn every_tier_equals_its_calls_on_the_days_when_clocks_turn() {
+    let db = TestDb::new().await;
+    let zones: [(&str, &[&str]); 6] = [
+        ("America/New_York", &["2025-11-02 06:00Z", "2026-03-08 07:00Z", "2025-12-31 23:50-05:00"]),
+        ("Asia/Kolkata", &["2026-02-28 18:30Z", "2026-03-01 00:00Z"]),
+        ("Asia/Kathmandu", &["2026-03-31 18:15Z"]),
+        ("Europe/Berlin", &["2026-03-29 01:00Z", "2025-10-26 01:00Z"]),
+        ("Africa/Cairo", &["2026-04-23 22:00Z", "2025-10-30 21:00Z"]),
+        ("America/Santiago", &["2025-09-07 04:00Z", "2026-04-05 03:00Z"]),
+    ];
+    for (zone, around) in zones {
+        let user = tenant(&db, zone).await;
+        seed_calls(&db, user, around).await;
+    }
+    roll_up(&db).await;
+    check_exact(&db).await;
+    let fall_back: i64 = number(
+        &db,
+        "SELECT count(*) FROM user_analytics WHERE zone = 'America/New_York' AND grain = 'hour' AND date = '2025-11-02' AND hour = 1",
+    )
+    .await;
+    assert_eq!(fall_back, 2, "the hour that comes twice is two buckets");
+}
+
+/// Half-hour turns: Postgres's own `date_trunc` gives such hours keys that are
+/// not their starts, so this compares sums a day and the hours' lengths.
+#[tokio::test]
+async fn lord_howe_turns_its_clocks_by_half_an_hour() {
+    let db = TestDb::new().await;
+    let user = tenant(&db, "Australia/Lord_Howe").await;
+    seed_calls(&db, user, &["2026-04-04 15:00Z", "2025-10-04 15:30Z"]).await;
+    roll_up(&db).await;
+    assert_eq!(
+        number(&db, "SELECT sum(total_calls) FROM user_analytics WHERE grain = 'hour'").await,
+        number(&db, "SELECT count(*) FROM calls").await
+    );
+    assert_eq!(
+        number(
+            &db,
+            "SELECT count(*) FROM user_analytics d WHERE d.grain = 'day' AND d.total_calls <> (
+                 SELECT count(*) FROM calls c WHERE (c.started_at AT TIME ZONE 'Australia/Lord_Howe')::date = d.date)"
+        )
+        .await,
+        0
+    );
+    assert!(
+        number(
+            &db,
+            "SELECT count(*) FROM user_analytics WHERE grain = 'hour' AND bucket_end - bucket_start = interval '30 minutes'"
+        )
+        .await
+            > 0,
+        "an hour that the turn cuts is half as long"
+    );
+}
+
+#[tokio::test]
+async fn changes_deletions_and_moves_converge_and_leave_no_ghosts() {
+    let db = TestDb::new().await;
+    let user = tenant(&db, "Asia/Kolkata").await;
+    seed_calls(&db, user, &["2026-03-31 18:30Z"]).await;
+    roll_up(&db).await;
+    for change in [
+        "UPDATE calls SET started_at = started_at + interval '1 month' WHERE duration_seconds > 200",
+        "UPDATE calls SET outcome = 'busy', status = 'failed', duration_seconds = 0, duration_minutes = 0 WHERE outcome = 'voicemail'",
+        "DELETE FROM calls WHERE started_at < '2026-03-31 17:00Z'",
+        "UPDATE lead_analytics SET total_score = 5, quality = 'unqualified'",
+        "DELETE FROM lead_analytics WHERE intent_score = 3 AND total_score = 5",
+        "TRUNCATE calls, transcripts, lead_analytics, credit_transactions, follow_ups, tally.call_attempts, tally.call_aliases",
+    ] {
+        sqlx::query(change).execute(&db.admin).await.unwrap();
+        roll_up(&db).await;
+        check_exact(&db).await;
+    }
+    assert_eq!(number(&db, "SELECT count(*) FROM user_analytics").await, 0);
+}
+
+#[tokio::test]
+async fn a_change_that_no_figure_depends_on_marks_nothing() {
+    let db = TestDb::new().await;
+    let user = tenant(&db, "UTC").await;
+    seed_calls(&db, user, &["2026-03-31 18:30Z"]).await;
+    roll_up(&db).await;
+    sqlx::query("UPDATE calls SET recording_url = 'x', summary = 'y'").execute(&db.admin).await.unwrap();
+    sqlx::query("UPDATE lead_analytics SET is_read = true").execute(&db.admin).await.unwrap();
+    sqlx::query("UPDATE calls SET outcome = outcome").execute(&db.admin).await.unwrap();
+    assert_eq!(number(&db, "SELECT count(*) FROM tally.rollup_marks").await, 0);
+}
+
+/// Break tried: without `FOR UPDATE SKIP LOCKED` in lock_buckets.sql the held
+/// bucket is recomputed all the same.
+#[tokio::test]
+async fn a_bucket_that_another_worker_holds_is_left_alone_and_stays_marked() {
+    let db = TestDb::new().await;
+    let user = tenant(&db, "UTC").await;
+    seed_calls(&db, user, &["2026-03-31 18:30Z"]).await;
+    roll_up(&db).await;
+    sqlx::query("UPDATE calls SET cost_micros = cost_micros + 1").execute(&db.pool).await.unwrap();
+    let mut other = db.pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM tally.rollup_buckets WHERE tier = 0 FOR UPDATE").execute(&mut *other).await.unwrap();
+
+    let marks = "SELECT count(*) FROM tally.rollup_marks WHERE tier = 0";
+    let before = number(&db, marks).await;
+    assert_eq!(job::run_unit(&db.pool, &roll_up_options()).await.unwrap(), 0);
+    assert_eq!(number(&db, marks).await, before);
+
+    other.rollback().await.unwrap();
+    roll_up(&db).await;
+    check_exact(&db).await;
+}
+
+/// A lead is inserted while its call moves to another bucket: the insertion
+/// waits for the move, and so marks the bucket that the lead ends up in.
+/// Break tried: without `FOR SHARE` in `tally.mark_leads_changed` it does not
+/// wait, and the lead stays uncounted for ever.
+#[tokio::test]
+async fn a_lead_follows_its_call_that_moves_at_the_same_moment() {
+    let db = TestDb::new().await;
+    let user = tenant(&db, "UTC").await;
+    seed_calls(&db, user, &["2026-03-31 18:30Z"]).await;
+    roll_up(&db).await;
+    let call: Uuid = sqlx::query_scalar("SELECT id FROM calls WHERE outcome = 'busy' LIMIT 1").fetch_one(&db.pool).await.unwrap();
+    let mut mover = db.pool.begin().await.unwrap();
+    sqlx::query("UPDATE calls SET started_at = started_at + interval '1 day' WHERE id = $1")
+        .bind(call)
+        .execute(&mut *mover)
+        .await
+        .unwrap();
+    let pool = db.pool.clone();
+    let lead = tokio::spawn(async move {
+        sqlx::query("INSERT INTO lead_analytics (user_id, call_id, total_score, quality) VALUES ($1, $2, 15, 'hot')")
+            .bind(user)
+            .bind(call)
+            .execute(&pool)
+            .await
+    });
+    wait_until("the lead waits for the call", Duration::from_secs(10), || async {
+        number(&db, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").await == 1
+    })
+    .await;
+    mover.commit().await.unwrap();
+    lead.await.unwrap().unwrap();
+    roll_up(&db).await;
+    check_exact(&db).await;
+}
+
+/// Four refreshers beside writers that insert, update, move and delete.
+/// Breaks tried: consuming the marks after the recomputation, and marking only
+/// the new side of an update; each makes this fail.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_writers_and_refreshers_end_exact() {
+    let db = Arc::new(TestDb::new().await);
+    let user = tenant(&db, "Asia/Kathmandu").await;
+    seed_calls(&db, user, &["2026-03-31 18:15Z"]).await;
+    let done = Arc::new(AtomicBool::new(false));
+
+    let refreshers: Vec<_> = (0..4)
+        .map(|_| {
+            let (db, done) = (Arc::clone(&db), Arc::clone(&done));
+            tokio::spawn(async move {
+                while !done.load(Ordering::Relaxed) {
+                    job::run_unit(&db.pool, &roll_up_options()).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    let writers: Vec<_> = (0..4)
+        .map(|w: i32| {
+            let db = Arc::clone(&db);
+            tokio::spawn(async move {
+                for round in 0..40 {
+                    let sql = match (round + w) % 4 {
+                        0 => "UPDATE calls SET started_at = started_at + interval '9 minutes' WHERE id IN (SELECT id FROM calls ORDER BY md5(id::text || $1) LIMIT 5)",
+                        1 => "UPDATE calls SET cost_micros = cost_micros + 1 WHERE id IN (SELECT id FROM calls ORDER BY md5(id::text || $1) LIMIT 9)",
+                        2 => "DELETE FROM calls WHERE id IN (SELECT id FROM calls ORDER BY md5(id::text || $1) LIMIT 1)",
+                        _ => "INSERT INTO calls (user_id, agent_id, started_at, cost_micros)
+                              SELECT user_id, id, '2026-03-31 17:00Z'::timestamptz + length($1) * interval '5 minutes', 7 FROM agents LIMIT 2",
+                    };
+                    // Deadlocks between these writers are theirs alone; they try again.
+                    for _ in 0..20 {
+                        if sqlx::query(sql).bind(format!("{w}-{round}")).execute(&db.pool).await.is_ok() {
+                            break;
+                        }
+                    }
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    done.store(true, Ordering::Relaxed);
+    for refresher in refreshers {
+        refresher.await.unwrap();
+    }
+    roll_up(&db).await;
+    assert_eq!(number(&db, "SELECT count(*) FROM tally.rollup_marks").await, 0);
+    check_exact(&db).await;
+}

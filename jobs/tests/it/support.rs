@@ -1,0 +1,157 @@
+//! A tenant, its webhooks, and the comparison of roll-ups with calls.
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tallyline_jobs::{process_call_events, roll_up};
+use tallyline_testkit::TestDb;
+use uuid::Uuid;
+
+pub const AGENT: &str = "00000000-0000-4000-8000-0000000000a1";
+
+/// A tenant with one agent, made by hand: the tenants' own interface is tested elsewhere.
+pub async fn tenant(db: &TestDb, zone: &str) -> Uuid {
+    let user_id = Uuid::new_v4();
+    sqlx::query("SELECT tally.ensure_zone($1)").bind(zone).execute(&db.admin).await.unwrap();
+    sqlx::query("INSERT INTO users (id, email, name, timezone) VALUES ($1, $2, 'Tenant', $3)")
+        .bind(user_id)
+        .bind(format!("{user_id}@example.test"))
+        .bind(zone)
+        .execute(&db.admin)
+        .await
+        .unwrap();
+    sqlx::query("INSERT INTO tally.lanes (user_id) VALUES ($1)").bind(user_id).execute(&db.admin).await.unwrap();
+    agent(db, user_id, AGENT).await;
+    user_id
+}
+
+pub async fn agent(db: &TestDb, user_id: Uuid, bolna_agent_id: &str) -> Uuid {
+    sqlx::query_scalar("INSERT INTO agents (user_id, name, bolna_agent_id) VALUES ($1, 'Agent', $2) RETURNING id")
+        .bind(user_id)
+        .bind(bolna_agent_id)
+        .fetch_one(&db.admin)
+        .await
+        .unwrap()
+}
+
+/// Puts a body into the inbox as the receiver does; false for a duplicate.
+pub async fn deliver(db: &TestDb, user_id: Uuid, provider: &str, body: &[u8]) -> bool {
+    deliver_received(db, user_id, provider, body, "0 seconds").await
+}
+
+/// The same, received some time ago.
+pub async fn deliver_received(db: &TestDb, user_id: Uuid, provider: &str, body: &[u8], ago: &str) -> bool {
+    let sha = Sha256::digest(body).to_vec();
+    sqlx::query(
+        "WITH stored AS (
+             INSERT INTO tally.inbox (user_id, provider, endpoint, body_sha256, body, received_at)
+             VALUES ($1, $2, 'endpoint-of-a-test', $3, $4, now() - $5::interval)
+             ON CONFLICT DO NOTHING RETURNING user_id, id, received_at)
+         INSERT INTO tally.inbox_pending (user_id, inbox_id, received_at) SELECT user_id, id, received_at FROM stored",
+    )
+    .bind(user_id)
+    .bind(provider)
+    .bind(sha)
+    .bind(body)
+    .bind(ago)
+    .execute(&db.pool)
+    .await
+    .unwrap()
+    .rows_affected()
+        == 1
+}
+
+pub fn process_options() -> process_call_events::Options {
+    process_call_events::Options {
+        batch_events: 500,
+        batch_tenants: 16,
+        twilio_wait_seconds: 900.0,
+        max_lane_claims: 3,
+        max_event_claims: 3,
+    }
+}
+
+pub fn roll_up_options() -> roll_up::Options {
+    roll_up::Options { batch_buckets: 200, kpi_debounce_seconds: 0, dashboards_debounce_seconds: 0 }
+}
+
+/// Applies all that is due.
+pub async fn process(db: &TestDb) {
+    while process_call_events::run_unit(&db.pool, &process_options()).await.unwrap() > 0 {}
+}
+
+/// Recomputes all that is marked.
+pub async fn roll_up(db: &TestDb) {
+    while roll_up::run_unit(&db.pool, &roll_up_options()).await.unwrap() > 0 {}
+}
+
+/// A Bolna event of execution `id`: the fields that every status has, then `more`.
+pub fn bolna(id: &str, status: &str, second: u32, more: Value) -> Vec<u8> {
+    let mut body = json!({
+        "id": id, "agent_id": AGENT, "status": status,
+        "created_at": "2026-03-03T10:11:08.193399",
+        "updated_at": format!("2026-03-03T10:{:02}:{:02}.000000", 11 + second / 60, second % 60),
+        "initiated_at": "2026-03-03T10:11:09.551200",
+        "telephony_data": {
+            "to_number": "+12025550143", "from_number": "+12025550100", "call_type": "outbound", "provider": "twilio",
+            "provider_call_id": "CA00000000000000000000000000000001", "recording_url": null
+        },
+        "context_details": { "recipient_phone_number": "+12025550143" }
+    });
+    merge(&mut body, more);
+    serde_json::to_vec(&body).unwrap()
+}
+
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}
+
+/// The five events of an answered call of 27.2 s that costs 3.54 cents.
+pub fn answered_call(id: &str) -> Vec<Vec<u8>> {
+    vec![
+        bolna(id, "initiated", 10, json!({ "conversation_duration": 0.0, "total_cost": 0.0 })),
+        bolna(id, "ringing", 12, json!({})),
+        bolna(id, "in-progress", 14, json!({})),
+        bolna(id, "call-disconnected", 45, json!({
+            "conversation_duration": 27.2, "transcript": "assistant: Hello\nuser:  hi\n",
+            "telephony_data": { "recording_url": "" }
+        })),
+        bolna(id, "completed", 50, json!({
+            "conversation_duration": 27.2, "total_cost": 3.54, "transcript": "assistant: Hello\nuser:  hi\n",
+            "telephony_data": { "recording_url": "https://api.bolna.ai/recordings/call/1" }
+        })),
+    ]
+}
+
+pub fn analysis(id: &str, total: i32, at: &str) -> Vec<u8> {
+    serde_json::to_vec(&json!({
+        "execution_id": id, "analysis_type": "individual", "analyzed_at": at,
+        "analysis": {
+            "intent_score": 3, "urgency_score": 2, "budget_score": 2, "fit_score": 3, "engagement_score": total - 10,
+            "total_score": total, "lead_status_tag": "Hot", "cta_demo_clicked": "Yes",
+            "extraction": { "name": "Asha", "company_name": "Example Ltd" }
+        }
+    }))
+    .unwrap()
+}
+
+/// One number out of the database.
+pub async fn number(db: &TestDb, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(&db.admin).await.unwrap()
+}
+
+/// Every hour, day and month of every tenant and agent by plain GROUP BY over
+/// calls, against the stored rows; a row on one side only is a difference.
+const DIFFERENCES: &str = include_str!("differences.sql");
+
+/// Fails unless every roll-up equals its calls.
+pub async fn check_exact(db: &TestDb) {
+    let differences: Vec<String> = sqlx::query_scalar(DIFFERENCES).fetch_all(&db.admin).await.unwrap();
+    assert!(differences.is_empty(), "roll-ups differ from calls:\n{}", differences.join("\n"));
+}

@@ -1,0 +1,9 @@
+DROP FUNCTION tally.request_job;
+DROP FUNCTION tally.enqueue_job;
+DROP TABLE tally.paused_queues;
+DROP TABLE tally.schedule_fires;
+DROP TABLE tally.schedules;
+DROP TABLE tally.dead_jobs;
+DROP TABLE tally.job_history;
+DROP TABLE tally.jobs;
+DROP TABLE tally.job_leases;

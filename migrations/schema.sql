@@ -1,0 +1,2293 @@
+-- The schema after all migrations, printed by PostgreSQL 15. Written by `./dev schema`.
+
+CREATE SCHEMA tally;
+
+COMMENT ON SCHEMA tally IS 'Tallyline''s own machinery: inbox, jobs, marks, schedules, endpoints. Nothing here is granted to tallyline_api.';
+
+CREATE FUNCTION public.current_tenant() RETURNS uuid
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$ SELECT nullif(current_setting('tally.user_id', true), '')::uuid $$;
+
+CREATE FUNCTION tally.assign_customer_reference() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'tally'
+    AS $$
+DECLARE
+    reference_year CONSTANT integer := extract(year FROM NEW.conversion_date AT TIME ZONE 'UTC');
+    next_number integer;
+BEGIN
+    IF coalesce(NEW.customer_reference_number, '') <> '' THEN
+        RETURN NEW;
+    END IF;
+    INSERT INTO tally.customer_counters AS c (user_id, year, last_number)
+    VALUES (NEW.user_id, reference_year, 1)
+    ON CONFLICT (user_id, year) DO UPDATE SET last_number = c.last_number + 1
+    RETURNING last_number INTO next_number;
+    NEW.customer_reference_number := format('CUST-%s-%s', reference_year,
+        lpad(next_number::text, greatest(4, length(next_number::text)), '0'));
+    RETURN NEW;
+END $$;
+
+CREATE TABLE tally.jobs (
+    id bigint NOT NULL,
+    kind text NOT NULL,
+    queue text NOT NULL,
+    user_id uuid,
+    coalesce_key text,
+    payload jsonb DEFAULT '{}'::jsonb NOT NULL,
+    priority smallint DEFAULT 1 NOT NULL,
+    state text DEFAULT 'ready'::text NOT NULL,
+    run_at timestamp with time zone NOT NULL,
+    attempt integer DEFAULT 0 NOT NULL,
+    max_attempts integer DEFAULT 10 NOT NULL,
+    claims bigint DEFAULT 0 NOT NULL,
+    lost integer DEFAULT 0 NOT NULL,
+    requested bigint DEFAULT 1 NOT NULL,
+    done bigint DEFAULT 0 NOT NULL,
+    claimed_generation bigint,
+    lease_id uuid,
+    claimed_at timestamp with time zone,
+    deadline_at timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    last_error text,
+    trace text,
+    CONSTRAINT jobs_attempt_check CHECK ((attempt >= 0)),
+    CONSTRAINT jobs_check CHECK (((state = 'claimed'::text) = (lease_id IS NOT NULL))),
+    CONSTRAINT jobs_check1 CHECK (((state = 'claimed'::text) = (claimed_generation IS NOT NULL))),
+    CONSTRAINT jobs_check2 CHECK (((state = 'claimed'::text) = (deadline_at IS NOT NULL))),
+    CONSTRAINT jobs_kind_check CHECK ((kind <> ''::text)),
+    CONSTRAINT jobs_max_attempts_check CHECK ((max_attempts > 0)),
+    CONSTRAINT jobs_priority_check CHECK (((priority >= 0) AND (priority <= 3))),
+    CONSTRAINT jobs_queue_check CHECK ((queue <> ''::text)),
+    CONSTRAINT jobs_state_check CHECK ((state = ANY (ARRAY['ready'::text, 'claimed'::text])))
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0');
+
+COMMENT ON TABLE tally.jobs IS 'Live jobs only; a job that ends leaves this table.';
+
+COMMENT ON COLUMN tally.jobs.priority IS '0 runs first, 3 last.';
+
+COMMENT ON COLUMN tally.jobs.claims IS 'Claims of this row so far. It only grows, so that (id, claims, lease_id) names one claim and no other.';
+
+COMMENT ON COLUMN tally.jobs.lost IS 'Attempts whose process disappeared, since the last generation that ended.';
+
+COMMENT ON COLUMN tally.jobs.requested IS 'Generations asked for. A claim takes all of them; a job whose key was requested meanwhile runs once more.';
+
+CREATE FUNCTION tally.enqueue_job(kind text, payload jsonb DEFAULT '{}'::jsonb, user_id uuid DEFAULT NULL::uuid, run_after interval DEFAULT '00:00:00'::interval, queue text DEFAULT 'default'::text, priority integer DEFAULT 1, max_attempts integer DEFAULT 10) RETURNS bigint
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ INSERT INTO tally.jobs (kind, queue, user_id, payload, priority, run_at, max_attempts, created_at)
+   VALUES (enqueue_job.kind, enqueue_job.queue, enqueue_job.user_id, enqueue_job.payload, enqueue_job.priority, (now() + enqueue_job.run_after), enqueue_job.max_attempts, now())
+   RETURNING jobs.id;
+END;
+
+COMMENT ON FUNCTION tally.enqueue_job(kind text, payload jsonb, user_id uuid, run_after interval, queue text, priority integer, max_attempts integer) IS 'Adds a job in the caller''s transaction and returns its id.';
+
+CREATE FUNCTION tally.ensure_zone(zone_name text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'tally'
+    SET "TimeZone" TO 'UTC'
+    AS $$
+DECLARE
+    first_instant CONSTANT timestamptz := '2015-01-01 00:00Z';
+    last_instant  CONSTANT timestamptz := date_trunc('year', now()) + interval '3 years';
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_timezone_names n WHERE n.name = zone_name)
+       OR (zone_name <> 'UTC' AND zone_name !~ '^[A-Z][A-Za-z_]+/') THEN
+        RAISE EXCEPTION 'unknown time zone "%"', zone_name
+            USING ERRCODE = '22023', HINT = 'Use an IANA name such as Asia/Kolkata or America/New_York.';
+    END IF;
+
+    INSERT INTO tally.zones (zone) VALUES (zone_name) ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+
+    -- Days on which the offset differs from the day before hold a transition;
+    -- only those are looked at in steps of 15 minutes.
+    INSERT INTO tally.zone_offsets (zone, period_start, period_end, utc_offset)
+    WITH days AS (
+        SELECT d, (d AT TIME ZONE zone_name) - (d AT TIME ZONE 'UTC') AS off
+        FROM generate_series(first_instant, last_instant, interval '1 day') d
+    ), changed AS (
+        SELECT d - interval '1 day' AS from_day
+        FROM (SELECT d, off, lag(off) OVER (ORDER BY d) AS before FROM days) x
+        WHERE off IS DISTINCT FROM before AND before IS NOT NULL
+    ), steps AS (
+        SELECT first_instant AS q
+        UNION
+        SELECT q FROM changed, generate_series(from_day, from_day + interval '1 day', interval '15 minutes') q
+    ), offsets AS (
+        SELECT q, (q AT TIME ZONE zone_name) - (q AT TIME ZONE 'UTC') AS off FROM steps
+    ), starts AS (
+        SELECT q, off FROM (SELECT q, off, lag(off) OVER (ORDER BY q) AS before FROM offsets) x
+        WHERE off IS DISTINCT FROM before
+    )
+    SELECT zone_name, q, coalesce(lead(q) OVER (ORDER BY q), last_instant), off FROM starts;
+
+    INSERT INTO tally.calendar (zone, grain, bucket_start, bucket_end, date)
+    SELECT zone_name, g.grain, s.bucket_start, s.bucket_end, s.date
+    FROM (VALUES ('day', interval '1 day'), ('month', interval '1 month')) AS g (grain, step),
+    LATERAL (
+        SELECT l::date AS date,
+               l AT TIME ZONE zone_name AS bucket_start,
+               (l + g.step) AT TIME ZONE zone_name AS bucket_end
+        FROM generate_series(timestamp '2014-12-01', (last_instant AT TIME ZONE 'UTC') - g.step, g.step) l
+        WHERE g.grain = 'month' OR l >= timestamp '2014-12-31'
+    ) s
+    WHERE s.bucket_start < s.bucket_end;
+END $$;
+
+COMMENT ON FUNCTION tally.ensure_zone(zone_name text) IS 'Idempotent; must run before a tenant takes the zone.';
+
+CREATE FUNCTION tally.fingerprint(fields text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT md5(string_agg(coalesce(length(f)::text || ':' || f, '-'), ';' ORDER BY n))
+    FROM unnest(fields) WITH ORDINALITY AS t (f, n)
+$$;
+
+CREATE FUNCTION tally.fingerprint_hi(digest text) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT ('x' || substr(digest, 1, 8))::bit(32)::bigint $$;
+
+CREATE FUNCTION tally.fingerprint_lo(digest text) RETURNS bigint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT ('x' || substr(digest, 9, 8))::bit(32)::bigint $$;
+
+CREATE FUNCTION tally.hour_bucket(zone_name text, instant timestamp with time zone) RETURNS TABLE(bucket_start timestamp with time zone, bucket_end timestamp with time zone, date date, hour integer)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    SET "TimeZone" TO 'UTC'
+    AS $$
+    SELECT greatest(o.period_start, l.hour_start - o.utc_offset),
+           least(o.period_end, l.hour_start + interval '1 hour' - o.utc_offset),
+           (l.hour_start AT TIME ZONE 'UTC')::date,
+           extract(hour FROM l.hour_start AT TIME ZONE 'UTC')::integer
+    FROM tally.zone_offsets o
+    CROSS JOIN LATERAL (SELECT date_trunc('hour', instant + o.utc_offset, 'UTC') AS hour_start) l
+    WHERE o.zone = zone_name AND o.period_start <= instant AND instant < o.period_end
+$$;
+
+CREATE FUNCTION tally.local_bucket(zone_name text, tier integer, instant timestamp with time zone) RETURNS TABLE(bucket_start timestamp with time zone, bucket_end timestamp with time zone, date date, hour integer)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    SELECT h.bucket_start, h.bucket_end, h.date, h.hour
+    FROM tally.hour_bucket(zone_name, instant) h
+    WHERE tier = 1
+    UNION ALL
+    SELECT c.bucket_start, c.bucket_end, c.date, NULL
+    FROM (
+        SELECT k.bucket_start, k.bucket_end, k.date
+        FROM tally.calendar k
+        WHERE k.zone = zone_name AND k.grain = CASE tier WHEN 2 THEN 'day' WHEN 3 THEN 'month' END AND k.bucket_start <= instant
+        ORDER BY k.bucket_start DESC
+        LIMIT 1
+    ) c
+    WHERE instant < c.bucket_end
+$$;
+
+CREATE FUNCTION tally.mark_calls(tenant uuid, from_time timestamp with time zone, to_time timestamp with time zone) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'tally'
+    AS $$
+    WITH marked AS (
+        INSERT INTO tally.rollup_marks (user_id, tier, bucket_start)
+        SELECT tenant, 0, q FROM (
+            SELECT tally.quarter_of(c.started_at) AS q FROM public.calls c
+            WHERE c.user_id = tenant AND c.started_at >= from_time AND c.started_at < to_time
+            UNION
+            SELECT r.bucket_start FROM tally.quarter_rollups r
+            WHERE r.user_id = tenant AND r.bucket_start >= tally.quarter_of(from_time) AND r.bucket_start < to_time
+        ) b
+        RETURNING 1
+    )
+    SELECT count(*) FROM marked
+$$;
+
+CREATE FUNCTION tally.mark_calls_deleted() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'tally'
+    AS $$
+BEGIN
+    INSERT INTO tally.rollup_marks (user_id, tier, bucket_start)
+    SELECT DISTINCT user_id, 0, tally.quarter_of(started_at) FROM old_rows;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION tally.mark_calls_inserted() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'tally'
+    AS $$
+BEGIN
+    INSERT INTO tally.rollup_marks (user_id, tier, bucket_start)
+    SELECT DISTINCT user_id, 0, tally.quarter_of(started_at) FROM new_rows;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION tally.mark_calls_updated() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'tally'
+    AS $$
+BEGIN
+    INSERT INTO tally.rollup_marks (user_id, tier, bucket_start)
+    SELECT DISTINCT side.user_id, 0, tally.quarter_of(side.started_at)
+    FROM old_rows o
+    FULL JOIN new_rows n ON n.user_id = o.user_id AND n.id = o.id
+    CROSS JOIN LATERAL (VALUES (o.user_id, o.started_at), (n.user_id, n.started_at)) AS side (user_id, started_at)
+    WHERE side.user_id IS NOT NULL
+      AND (o.agent_id, o.started_at, o.outcome, o.duration_seconds, o.duration_minutes, o.credits_micros, o.cost_micros,
+           o.lead_type, o.call_source, o.contact_id, o.id)
+          IS DISTINCT FROM
+          (n.agent_id, n.started_at, n.outcome, n.duration_seconds, n.duration_minutes, n.credits_micros, n.cost_micros,
+           n.lead_type, n.call_source, n.contact_id, n.id);
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION tally.mark_leads_changed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'tally'
+    AS $$
+DECLARE
+    changed_users uuid[];
+    changed_calls uuid[];
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        SELECT array_agg(user_id), array_agg(call_id) INTO changed_users, changed_calls
+        FROM (SELECT DISTINCT user_id, call_id FROM new_rows WHERE analysis_type = 'individual') d;
+    ELSIF TG_OP = 'DELETE' THEN
+        SELECT array_agg(user_id), array_agg(call_id) INTO changed_users, changed_calls
+        FROM (SELECT DISTINCT user_id, call_id FROM old_rows WHERE analysis_type = 'individual') d;
+    ELSE
+        SELECT array_agg(user_id), array_agg(call_id) INTO changed_users, changed_calls
+        FROM (
+            SELECT DISTINCT side.user_id, side.call_id
+            FROM old_rows o
+            FULL JOIN new_rows n ON n.user_id = o.user_id AND n.id = o.id
+            CROSS JOIN LATERAL (VALUES (o.user_id, o.call_id), (n.user_id, n.call_id)) AS side (user_id, call_id)
+            WHERE side.user_id IS NOT NULL
+              AND 'individual' IN (o.analysis_type, n.analysis_type)
+              AND (o.id, o.call_id, o.analysis_type, o.quality, o.company_name, o.dimension_scale, o.intent_score, o.urgency_score,
+                   o.budget_score, o.fit_score, o.engagement_score, o.total_score, o.cta_pricing_clicked, o.cta_demo_clicked,
+                   o.cta_followup_clicked, o.cta_sample_clicked, o.cta_escalated_to_human)
+                  IS DISTINCT FROM
+                  (n.id, n.call_id, n.analysis_type, n.quality, n.company_name, n.dimension_scale, n.intent_score, n.urgency_score,
+                   n.budget_score, n.fit_score, n.engagement_score, n.total_score, n.cta_pricing_clicked, n.cta_demo_clicked,
+                   n.cta_followup_clicked, n.cta_sample_clicked, n.cta_escalated_to_human)
+        ) d;
+    END IF;
+    IF changed_calls IS NULL THEN
+        RETURN NULL;
+    END IF;
+
+    PERFORM FROM public.calls
+    WHERE (user_id, id) IN (SELECT * FROM unnest(changed_users, changed_calls))
+    ORDER BY user_id, id
+    FOR SHARE;
+
+    INSERT INTO tally.rollup_marks (user_id, tier, bucket_start)
+    SELECT DISTINCT c.user_id, 0, tally.quarter_of(c.started_at)
+    FROM unnest(changed_users, changed_calls) AS k (user_id, call_id)
+    JOIN public.calls c ON c.user_id = k.user_id AND c.id = k.call_id;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION tally.mark_truncated() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'tally'
+    AS $$
+BEGIN
+    INSERT INTO tally.rollup_marks (user_id, tier, bucket_start)
+    SELECT DISTINCT user_id, 0, bucket_start FROM tally.quarter_rollups;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION tally.percentile(vals integer[], counts integer[], fraction double precision) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT min(v) FROM (
+        SELECT v, sum(n) OVER (ORDER BY v) AS upto, sum(n) OVER () AS total
+        FROM (SELECT v, sum(n) AS n FROM unnest(vals, counts) AS t (v, n) GROUP BY v) h
+    ) x
+    WHERE upto >= ceil(fraction * total)
+$$;
+
+CREATE FUNCTION tally.quarter_of(instant timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT date_bin('15 minutes', instant, '2000-01-01 00:00Z') $$;
+
+CREATE FUNCTION tally.refresh_kpi_summary() RETURNS timestamp with time zone
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public'
+    AS $$
+BEGIN
+    REFRESH MATERIALIZED VIEW CONCURRENTLY public.user_kpi_summary;
+    INSERT INTO public.system_config AS c (config_key, config_value, description)
+    VALUES ('last_kpi_refresh', extract(epoch FROM clock_timestamp())::bigint::text, 'When user_kpi_summary was last refreshed, in epoch seconds.')
+    ON CONFLICT (config_key) DO UPDATE SET config_value = EXCLUDED.config_value;
+    RETURN clock_timestamp();
+END $$;
+
+CREATE FUNCTION tally.request_job(kind text, key text, user_id uuid DEFAULT NULL::uuid, run_after interval DEFAULT '00:00:00'::interval, payload jsonb DEFAULT '{}'::jsonb, queue text DEFAULT 'default'::text, priority integer DEFAULT 1, max_attempts integer DEFAULT 10) RETURNS bigint
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ INSERT INTO tally.jobs AS held (kind, queue, user_id, coalesce_key, payload, priority, run_at, max_attempts, created_at)
+   VALUES (request_job.kind, request_job.queue, request_job.user_id, request_job.key, request_job.payload, request_job.priority, (now() + request_job.run_after), request_job.max_attempts, now()) ON CONFLICT(kind, user_id, coalesce_key)
+   WHERE (coalesce_key IS NOT NULL) DO UPDATE SET requested = (held.requested + 1), run_at =
+         CASE
+             WHEN ((held.state = 'claimed'::text) AND (held.requested = held.claimed_generation)) THEN excluded.run_at
+             WHEN ((held.state = 'ready'::text) AND (held.attempt > 0)) THEN held.run_at
+             ELSE LEAST(held.run_at, excluded.run_at)
+         END
+   RETURNING held.id;
+END;
+
+COMMENT ON FUNCTION tally.request_job(kind text, key text, user_id uuid, run_after interval, payload jsonb, queue text, priority integer, max_attempts integer) IS 'Asks for a coalesced job: one row per (kind, user_id, key), whatever the number of requests. Returns its id.';
+
+CREATE FUNCTION tally.touch_updated_at() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    NEW.updated_at := now();
+    RETURN NEW;
+END $$;
+
+CREATE TABLE public.admin_audit_log (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    admin_user_id uuid NOT NULL,
+    action character varying(100) NOT NULL,
+    resource_type character varying(50) NOT NULL,
+    resource_id character varying(255),
+    target_user_id uuid,
+    details jsonb DEFAULT '{}'::jsonb NOT NULL,
+    ip_address inet,
+    user_agent text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.agent_analytics (
+    user_id uuid NOT NULL,
+    agent_id uuid NOT NULL,
+    grain text NOT NULL,
+    bucket_start timestamp with time zone NOT NULL,
+    bucket_end timestamp with time zone NOT NULL,
+    zone text NOT NULL,
+    date date NOT NULL,
+    hour integer,
+    generation bigint NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    total_calls integer DEFAULT 0 NOT NULL,
+    successful_calls integer DEFAULT 0 NOT NULL,
+    voicemail_calls integer DEFAULT 0 NOT NULL,
+    no_answer_calls integer DEFAULT 0 NOT NULL,
+    busy_calls integer DEFAULT 0 NOT NULL,
+    failed_outcome_calls integer DEFAULT 0 NOT NULL,
+    cancelled_calls integer DEFAULT 0 NOT NULL,
+    in_progress_calls integer DEFAULT 0 NOT NULL,
+    inbound_calls integer DEFAULT 0 NOT NULL,
+    outbound_calls integer DEFAULT 0 NOT NULL,
+    phone_calls integer DEFAULT 0 NOT NULL,
+    internet_calls integer DEFAULT 0 NOT NULL,
+    unknown_source_calls integer DEFAULT 0 NOT NULL,
+    total_duration_minutes integer DEFAULT 0 NOT NULL,
+    leads_generated integer DEFAULT 0 NOT NULL,
+    hot_leads integer DEFAULT 0 NOT NULL,
+    warm_leads integer DEFAULT 0 NOT NULL,
+    cold_leads integer DEFAULT 0 NOT NULL,
+    unqualified_leads integer DEFAULT 0 NOT NULL,
+    leads_with_company integer DEFAULT 0 NOT NULL,
+    intent_score_count integer DEFAULT 0 NOT NULL,
+    urgency_score_count integer DEFAULT 0 NOT NULL,
+    budget_score_count integer DEFAULT 0 NOT NULL,
+    fit_score_count integer DEFAULT 0 NOT NULL,
+    engagement_score_count integer DEFAULT 0 NOT NULL,
+    total_score_count integer DEFAULT 0 NOT NULL,
+    high_intent_leads integer DEFAULT 0 NOT NULL,
+    high_budget_leads integer DEFAULT 0 NOT NULL,
+    urgent_leads integer DEFAULT 0 NOT NULL,
+    cta_pricing_clicks integer DEFAULT 0 NOT NULL,
+    cta_demo_clicks integer DEFAULT 0 NOT NULL,
+    cta_followup_clicks integer DEFAULT 0 NOT NULL,
+    cta_sample_clicks integer DEFAULT 0 NOT NULL,
+    cta_human_escalations integer DEFAULT 0 NOT NULL,
+    leads_with_cta integer DEFAULT 0 NOT NULL,
+    talk_seconds bigint DEFAULT 0 NOT NULL,
+    credits_micros bigint DEFAULT 0 NOT NULL,
+    cost_micros bigint DEFAULT 0 NOT NULL,
+    intent_score_sum bigint DEFAULT 0 NOT NULL,
+    urgency_score_sum bigint DEFAULT 0 NOT NULL,
+    budget_score_sum bigint DEFAULT 0 NOT NULL,
+    fit_score_sum bigint DEFAULT 0 NOT NULL,
+    engagement_score_sum bigint DEFAULT 0 NOT NULL,
+    total_score_sum bigint DEFAULT 0 NOT NULL,
+    fingerprint_hi bigint DEFAULT 0 NOT NULL,
+    fingerprint_lo bigint DEFAULT 0 NOT NULL,
+    duration_values integer[],
+    duration_counts integer[],
+    contact_ids uuid[],
+    distinct_contacts integer GENERATED ALWAYS AS (cardinality(contact_ids)) STORED,
+    failed_calls integer GENERATED ALWAYS AS (((no_answer_calls + busy_calls) + failed_outcome_calls)) STORED,
+    missed_calls integer GENERATED ALWAYS AS ((no_answer_calls + busy_calls)) STORED,
+    qualified_leads integer GENERATED ALWAYS AS ((hot_leads + warm_leads)) STORED,
+    total_cta_interactions integer GENERATED ALWAYS AS (((((cta_pricing_clicks + cta_demo_clicks) + cta_followup_clicks) + cta_sample_clicks) + cta_human_escalations)) STORED,
+    credits_used numeric(18,6) GENERATED ALWAYS AS (((credits_micros)::numeric / 1000000.0)) STORED,
+    avg_duration_minutes numeric(12,2) GENERATED ALWAYS AS (round(((total_duration_minutes)::numeric / (NULLIF(total_calls, 0))::numeric), 2)) STORED,
+    conversion_rate numeric(5,2) GENERATED ALWAYS AS (round(((100.0 * ((hot_leads + warm_leads))::numeric) / (NULLIF(leads_generated, 0))::numeric), 2)) STORED,
+    success_rate numeric(5,2) GENERATED ALWAYS AS (round(((100.0 * (successful_calls)::numeric) / (NULLIF(total_calls, 0))::numeric), 2)) STORED,
+    answer_rate numeric(5,2) GENERATED ALWAYS AS (round(((100.0 * (successful_calls)::numeric) / (NULLIF((total_calls - in_progress_calls), 0))::numeric), 2)) STORED,
+    cta_conversion_rate numeric(5,2) GENERATED ALWAYS AS (round(((100.0 * (leads_with_cta)::numeric) / (NULLIF(leads_generated, 0))::numeric), 2)) STORED,
+    cost_per_lead numeric(18,2) GENERATED ALWAYS AS (round((((credits_micros)::numeric / 1000000.0) / (NULLIF(leads_generated, 0))::numeric), 2)) STORED,
+    avg_engagement_score numeric(6,2) GENERATED ALWAYS AS (round(((engagement_score_sum)::numeric / (NULLIF(engagement_score_count, 0))::numeric), 2)) STORED,
+    avg_intent_score numeric(6,2) GENERATED ALWAYS AS (round(((intent_score_sum)::numeric / (NULLIF(intent_score_count, 0))::numeric), 2)) STORED,
+    avg_urgency_score numeric(6,2) GENERATED ALWAYS AS (round(((urgency_score_sum)::numeric / (NULLIF(urgency_score_count, 0))::numeric), 2)) STORED,
+    avg_budget_score numeric(6,2) GENERATED ALWAYS AS (round(((budget_score_sum)::numeric / (NULLIF(budget_score_count, 0))::numeric), 2)) STORED,
+    avg_fit_score numeric(6,2) GENERATED ALWAYS AS (round(((fit_score_sum)::numeric / (NULLIF(fit_score_count, 0))::numeric), 2)) STORED,
+    avg_total_score numeric(6,2) GENERATED ALWAYS AS (round(((total_score_sum)::numeric / (NULLIF(total_score_count, 0))::numeric), 2)) STORED,
+    CONSTRAINT agent_analytics_grain_check CHECK ((grain = ANY (ARRAY['hour'::text, 'day'::text, 'month'::text]))),
+    CONSTRAINT agent_analytics_hour_check CHECK ((((grain = 'hour'::text) = (hour IS NOT NULL)) AND ((hour >= 0) AND (hour <= 23)))),
+    CONSTRAINT agent_analytics_outcomes_check CHECK ((total_calls = ((((((successful_calls + voicemail_calls) + no_answer_calls) + busy_calls) + failed_outcome_calls) + cancelled_calls) + in_progress_calls))),
+    CONSTRAINT agent_analytics_sets_check CHECK ((((grain = 'day'::text) = (contact_ids IS NOT NULL)) AND ((contact_ids IS NULL) = (duration_values IS NULL)) AND (cardinality(duration_values) = cardinality(duration_counts))))
+)
+WITH (fillfactor='80');
+
+CREATE TABLE public.agents (
+    user_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    name character varying(255) NOT NULL,
+    agent_type character varying(50) DEFAULT 'call'::character varying NOT NULL,
+    is_active boolean DEFAULT true NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    description text,
+    bolna_agent_id character varying(255) NOT NULL,
+    bolna_webhook_url text,
+    bolna_voice_config jsonb DEFAULT '{}'::jsonb,
+    bolna_llm_config jsonb DEFAULT '{}'::jsonb,
+    bolna_task_config jsonb DEFAULT '{}'::jsonb,
+    CONSTRAINT agents_agent_type_check CHECK (((agent_type)::text = ANY ((ARRAY['call'::character varying, 'chat'::character varying])::text[]))),
+    CONSTRAINT agents_bolna_agent_id_check CHECK (((bolna_agent_id)::text <> ''::text))
+);
+
+CREATE TABLE public.call_analytics_cache (
+    user_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    date_period date NOT NULL,
+    period_type character varying(20) NOT NULL,
+    zone text NOT NULL,
+    generation bigint NOT NULL,
+    total_calls integer DEFAULT 0 NOT NULL,
+    successful_calls integer DEFAULT 0 NOT NULL,
+    failed_calls integer DEFAULT 0 NOT NULL,
+    missed_calls integer DEFAULT 0 NOT NULL,
+    connection_rate numeric(5,2) GENERATED ALWAYS AS (round(((100.0 * (successful_calls)::numeric) / (NULLIF(total_calls, 0))::numeric), 2)) STORED,
+    total_call_duration integer DEFAULT 0 NOT NULL,
+    average_call_duration numeric(12,2) GENERATED ALWAYS AS (round(((total_call_duration)::numeric / (NULLIF(successful_calls, 0))::numeric), 2)) STORED,
+    hot_leads integer DEFAULT 0 NOT NULL,
+    warm_leads integer DEFAULT 0 NOT NULL,
+    cold_leads integer DEFAULT 0 NOT NULL,
+    unqualified_leads integer DEFAULT 0 NOT NULL,
+    total_leads integer DEFAULT 0 NOT NULL,
+    average_lead_score numeric(6,2),
+    conversion_rate numeric(5,2) GENERATED ALWAYS AS (round(((100.0 * ((hot_leads + warm_leads))::numeric) / (NULLIF(total_leads, 0))::numeric), 2)) STORED,
+    pricing_clicks integer DEFAULT 0 NOT NULL,
+    demo_requests integer DEFAULT 0 NOT NULL,
+    followup_requests integer DEFAULT 0 NOT NULL,
+    sample_requests integer DEFAULT 0 NOT NULL,
+    human_escalations integer DEFAULT 0 NOT NULL,
+    high_intent_leads integer DEFAULT 0 NOT NULL,
+    high_budget_leads integer DEFAULT 0 NOT NULL,
+    urgent_leads integer DEFAULT 0 NOT NULL,
+    inbound_calls integer DEFAULT 0 NOT NULL,
+    outbound_calls integer DEFAULT 0 NOT NULL,
+    calculated_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT call_analytics_cache_period_start_check CHECK (
+CASE period_type
+    WHEN 'weekly'::text THEN (EXTRACT(isodow FROM date_period) = (1)::numeric)
+    WHEN 'monthly'::text THEN (EXTRACT(day FROM date_period) = (1)::numeric)
+    ELSE true
+END),
+    CONSTRAINT call_analytics_cache_period_type_check CHECK (((period_type)::text = ANY ((ARRAY['daily'::character varying, 'weekly'::character varying, 'monthly'::character varying])::text[])))
+);
+
+CREATE TABLE public.calls (
+    user_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    agent_id uuid NOT NULL,
+    contact_id uuid,
+    phone_number character varying(50),
+    duration_minutes integer DEFAULT 0 NOT NULL,
+    credits_micros bigint DEFAULT 0 NOT NULL,
+    credits_used numeric(18,6) GENERATED ALWAYS AS (((credits_micros)::numeric / 1000000.0)) STORED,
+    status character varying(50) DEFAULT 'in_progress'::character varying NOT NULL,
+    outcome character varying(20) DEFAULT 'in_progress'::character varying NOT NULL,
+    call_lifecycle_status character varying(64) DEFAULT 'initiated'::character varying NOT NULL,
+    recording_url text,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    completed_at timestamp with time zone,
+    call_source character varying(20) DEFAULT 'phone'::character varying NOT NULL,
+    caller_name character varying(255),
+    caller_email character varying(255),
+    lead_type character varying(20) DEFAULT 'outbound'::character varying,
+    duration_seconds integer DEFAULT 0 NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    bolna_execution_id character varying(255),
+    bolna_conversation_id character varying(255),
+    bolna_call_config jsonb DEFAULT '{}'::jsonb,
+    bolna_voice_settings jsonb DEFAULT '{}'::jsonb,
+    bolna_metadata jsonb DEFAULT '{}'::jsonb,
+    attempt integer DEFAULT 0 NOT NULL,
+    cost_micros bigint DEFAULT 0 NOT NULL,
+    billing_settled boolean,
+    hangup_by character varying(64),
+    hangup_reason text,
+    hangup_provider_code bigint,
+    ringing_started_at timestamp with time zone,
+    call_answered_at timestamp with time zone,
+    call_disconnected_at timestamp with time zone,
+    summary text,
+    flags text[] DEFAULT '{}'::text[] NOT NULL,
+    CONSTRAINT calls_attempt_check CHECK ((attempt >= 0)),
+    CONSTRAINT calls_cost_check CHECK ((cost_micros >= 0)),
+    CONSTRAINT calls_credits_check CHECK ((credits_micros >= 0)),
+    CONSTRAINT calls_duration_check CHECK (((duration_seconds >= 0) AND (duration_minutes >= 0))),
+    CONSTRAINT calls_lead_type_check CHECK (((lead_type)::text = ANY ((ARRAY['inbound'::character varying, 'outbound'::character varying])::text[]))),
+    CONSTRAINT calls_outcome_check CHECK (((outcome)::text = ANY ((ARRAY['answered'::character varying, 'voicemail'::character varying, 'no_answer'::character varying, 'busy'::character varying, 'failed'::character varying, 'cancelled'::character varying, 'in_progress'::character varying])::text[]))),
+    CONSTRAINT calls_source_check CHECK (((call_source)::text = ANY ((ARRAY['phone'::character varying, 'internet'::character varying, 'unknown'::character varying])::text[]))),
+    CONSTRAINT calls_status_check CHECK (((status)::text = (
+CASE
+    WHEN ((outcome)::text = ANY ((ARRAY['answered'::character varying, 'voicemail'::character varying])::text[])) THEN 'completed'::character varying
+    WHEN ((outcome)::text = ANY ((ARRAY['no_answer'::character varying, 'busy'::character varying, 'failed'::character varying])::text[])) THEN 'failed'::character varying
+    ELSE outcome
+END)::text))
+);
+
+COMMENT ON COLUMN public.calls.phone_number IS 'The customer''s number as the provider gave it; null for web calls.';
+
+COMMENT ON COLUMN public.calls.started_at IS 'initiated_at, else the provider''s created_at, else the receive time: the time of every bucket, for the call and its lead.';
+
+CREATE TABLE public.contacts (
+    user_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    name character varying(255) NOT NULL,
+    phone_number character varying(50) NOT NULL,
+    phone_e164 character varying(16),
+    email character varying(255),
+    company character varying(255),
+    notes text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    auto_created_from_call_id uuid,
+    is_auto_created boolean DEFAULT false NOT NULL,
+    auto_creation_source character varying(50),
+    is_customer boolean DEFAULT false NOT NULL,
+    not_connected integer DEFAULT 0 NOT NULL,
+    CONSTRAINT contacts_auto_creation_source_check CHECK (((auto_creation_source)::text = ANY ((ARRAY['webhook'::character varying, 'manual'::character varying])::text[]))),
+    CONSTRAINT contacts_not_connected_check CHECK ((not_connected >= 0)),
+    CONSTRAINT contacts_phone_e164_check CHECK (((phone_e164)::text ~ '^\+[1-9][0-9]{6,14}$'::text))
+);
+
+CREATE SEQUENCE tally.credit_entry_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE public.credit_transactions (
+    user_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    entry_no bigint DEFAULT nextval('tally.credit_entry_seq'::regclass) NOT NULL,
+    type character varying(50) NOT NULL,
+    amount_micros bigint NOT NULL,
+    amount numeric(18,6) GENERATED ALWAYS AS (((amount_micros)::numeric / 1000000.0)) STORED,
+    balance_after_micros bigint NOT NULL,
+    balance_after numeric(18,6) GENERATED ALWAYS AS (((balance_after_micros)::numeric / 1000000.0)) STORED,
+    description text NOT NULL,
+    stripe_payment_id character varying(255),
+    call_id uuid,
+    charge_no integer,
+    created_by uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT credit_transactions_charge_check CHECK ((((call_id IS NULL) = (charge_no IS NULL)) AND (charge_no >= 0))),
+    CONSTRAINT credit_transactions_sign_check CHECK (
+CASE type
+    WHEN 'usage'::text THEN (amount_micros < 0)
+    WHEN 'admin_adjustment'::text THEN (amount_micros <> 0)
+    ELSE (amount_micros > 0)
+END),
+    CONSTRAINT credit_transactions_type_check CHECK (((type)::text = ANY ((ARRAY['purchase'::character varying, 'usage'::character varying, 'bonus'::character varying, 'admin_adjustment'::character varying, 'refund'::character varying])::text[])))
+);
+
+COMMENT ON TABLE public.credit_transactions IS 'Append-only ledger. For each call the sum of amount_micros is minus calls.credits_micros.';
+
+CREATE TABLE public.customers (
+    user_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    contact_id uuid NOT NULL,
+    customer_reference_number character varying(50) NOT NULL,
+    name character varying(255) NOT NULL,
+    email character varying(255),
+    phone character varying(50),
+    company character varying(255),
+    status character varying(50) DEFAULT 'Active'::character varying NOT NULL,
+    conversion_date timestamp with time zone DEFAULT now() NOT NULL,
+    original_lead_source character varying(100),
+    assigned_sales_rep character varying(255),
+    last_interaction_date timestamp with time zone,
+    notes text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT customers_status_check CHECK (((status)::text = ANY ((ARRAY['Active'::character varying, 'Inactive'::character varying, 'Churned'::character varying, 'On Hold'::character varying])::text[])))
+);
+
+CREATE TABLE public.dashboard_cache (
+    user_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    cache_key character varying(100) NOT NULL,
+    cache_data jsonb NOT NULL,
+    generation bigint NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON COLUMN public.dashboard_cache.generation IS 'Sum of the generations of the tenant''s day and month buckets that the cache was built from; an older job never overwrites a newer cache.';
+
+CREATE TABLE public.follow_ups (
+    user_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    lead_phone character varying(50) NOT NULL,
+    lead_email character varying(255),
+    lead_name character varying(255),
+    follow_up_date date NOT NULL,
+    remark text,
+    is_completed boolean GENERATED ALWAYS AS (((follow_up_status)::text = 'completed'::text)) STORED,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by uuid,
+    completed_at timestamp with time zone,
+    completed_by uuid,
+    follow_up_status character varying(20) DEFAULT 'pending'::character varying NOT NULL,
+    call_id uuid,
+    CONSTRAINT follow_ups_completed_check CHECK ((((follow_up_status)::text = 'completed'::text) = (completed_at IS NOT NULL))),
+    CONSTRAINT follow_ups_status_check CHECK (((follow_up_status)::text = ANY ((ARRAY['pending'::character varying, 'completed'::character varying, 'cancelled'::character varying])::text[])))
+);
+
+CREATE TABLE public.lead_analytics (
+    user_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    call_id uuid NOT NULL,
+    analysis_type character varying(20) DEFAULT 'individual'::character varying NOT NULL,
+    intent_level character varying(50),
+    intent_score integer,
+    urgency_level character varying(50),
+    urgency_score integer,
+    budget_constraint character varying(50),
+    budget_score integer,
+    fit_alignment character varying(50),
+    fit_score integer,
+    engagement_health character varying(50),
+    engagement_score integer,
+    total_score integer,
+    score_scale smallint DEFAULT 15 NOT NULL,
+    dimension_scale smallint DEFAULT 3 NOT NULL,
+    quality character varying(12),
+    lead_status_tag character varying(100),
+    reasoning jsonb DEFAULT '{}'::jsonb NOT NULL,
+    cta_interactions jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    company_name character varying(255),
+    extracted_name character varying(255),
+    extracted_email character varying(255),
+    cta_pricing_clicked boolean DEFAULT false NOT NULL,
+    cta_demo_clicked boolean DEFAULT false NOT NULL,
+    cta_followup_clicked boolean DEFAULT false NOT NULL,
+    cta_sample_clicked boolean DEFAULT false NOT NULL,
+    cta_escalated_to_human boolean DEFAULT false NOT NULL,
+    smart_notification text,
+    demo_book_datetime timestamp with time zone,
+    demo_scheduled_at timestamp with time zone,
+    is_read boolean DEFAULT false NOT NULL,
+    phone_number character varying(50),
+    analysis_timestamp timestamp with time zone,
+    CONSTRAINT lead_analytics_budget_score_check CHECK (((budget_score >= 0) AND (budget_score <= 100))),
+    CONSTRAINT lead_analytics_engagement_score_check CHECK (((engagement_score >= 0) AND (engagement_score <= 100))),
+    CONSTRAINT lead_analytics_fit_score_check CHECK (((fit_score >= 0) AND (fit_score <= 100))),
+    CONSTRAINT lead_analytics_intent_score_check CHECK (((intent_score >= 0) AND (intent_score <= 100))),
+    CONSTRAINT lead_analytics_quality_check CHECK (((quality)::text = ANY ((ARRAY['hot'::character varying, 'warm'::character varying, 'cold'::character varying, 'unqualified'::character varying])::text[]))),
+    CONSTRAINT lead_analytics_quality_total_check CHECK (((quality IS NULL) = (total_score IS NULL))),
+    CONSTRAINT lead_analytics_total_score_check CHECK (((total_score >= 0) AND (total_score <= 500))),
+    CONSTRAINT lead_analytics_type_check CHECK (((analysis_type)::text = ANY ((ARRAY['individual'::character varying, 'complete'::character varying])::text[]))),
+    CONSTRAINT lead_analytics_urgency_score_check CHECK (((urgency_score >= 0) AND (urgency_score <= 100)))
+);
+
+COMMENT ON COLUMN public.lead_analytics.quality IS 'Band of total_score as a percentage of the tenant''s scale; qualified = hot or warm.';
+
+CREATE TABLE public.login_attempts (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    email character varying(255) NOT NULL,
+    ip_address inet,
+    attempted_at timestamp with time zone DEFAULT now() NOT NULL,
+    success boolean DEFAULT false NOT NULL,
+    failure_reason character varying(100),
+    CONSTRAINT login_attempts_reason_check CHECK (((NOT success) OR (failure_reason IS NULL)))
+);
+
+CREATE TABLE public.user_analytics (
+    user_id uuid NOT NULL,
+    grain text NOT NULL,
+    bucket_start timestamp with time zone NOT NULL,
+    bucket_end timestamp with time zone NOT NULL,
+    zone text NOT NULL,
+    date date NOT NULL,
+    hour integer,
+    generation bigint NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    total_calls integer DEFAULT 0 NOT NULL,
+    successful_calls integer DEFAULT 0 NOT NULL,
+    voicemail_calls integer DEFAULT 0 NOT NULL,
+    no_answer_calls integer DEFAULT 0 NOT NULL,
+    busy_calls integer DEFAULT 0 NOT NULL,
+    failed_outcome_calls integer DEFAULT 0 NOT NULL,
+    cancelled_calls integer DEFAULT 0 NOT NULL,
+    in_progress_calls integer DEFAULT 0 NOT NULL,
+    inbound_calls integer DEFAULT 0 NOT NULL,
+    outbound_calls integer DEFAULT 0 NOT NULL,
+    phone_calls integer DEFAULT 0 NOT NULL,
+    internet_calls integer DEFAULT 0 NOT NULL,
+    unknown_source_calls integer DEFAULT 0 NOT NULL,
+    total_duration_minutes integer DEFAULT 0 NOT NULL,
+    leads_generated integer DEFAULT 0 NOT NULL,
+    hot_leads integer DEFAULT 0 NOT NULL,
+    warm_leads integer DEFAULT 0 NOT NULL,
+    cold_leads integer DEFAULT 0 NOT NULL,
+    unqualified_leads integer DEFAULT 0 NOT NULL,
+    leads_with_company integer DEFAULT 0 NOT NULL,
+    intent_score_count integer DEFAULT 0 NOT NULL,
+    urgency_score_count integer DEFAULT 0 NOT NULL,
+    budget_score_count integer DEFAULT 0 NOT NULL,
+    fit_score_count integer DEFAULT 0 NOT NULL,
+    engagement_score_count integer DEFAULT 0 NOT NULL,
+    total_score_count integer DEFAULT 0 NOT NULL,
+    high_intent_leads integer DEFAULT 0 NOT NULL,
+    high_budget_leads integer DEFAULT 0 NOT NULL,
+    urgent_leads integer DEFAULT 0 NOT NULL,
+    cta_pricing_clicks integer DEFAULT 0 NOT NULL,
+    cta_demo_clicks integer DEFAULT 0 NOT NULL,
+    cta_followup_clicks integer DEFAULT 0 NOT NULL,
+    cta_sample_clicks integer DEFAULT 0 NOT NULL,
+    cta_human_escalations integer DEFAULT 0 NOT NULL,
+    leads_with_cta integer DEFAULT 0 NOT NULL,
+    talk_seconds bigint DEFAULT 0 NOT NULL,
+    credits_micros bigint DEFAULT 0 NOT NULL,
+    cost_micros bigint DEFAULT 0 NOT NULL,
+    intent_score_sum bigint DEFAULT 0 NOT NULL,
+    urgency_score_sum bigint DEFAULT 0 NOT NULL,
+    budget_score_sum bigint DEFAULT 0 NOT NULL,
+    fit_score_sum bigint DEFAULT 0 NOT NULL,
+    engagement_score_sum bigint DEFAULT 0 NOT NULL,
+    total_score_sum bigint DEFAULT 0 NOT NULL,
+    fingerprint_hi bigint DEFAULT 0 NOT NULL,
+    fingerprint_lo bigint DEFAULT 0 NOT NULL,
+    duration_values integer[],
+    duration_counts integer[],
+    contact_ids uuid[],
+    distinct_contacts integer GENERATED ALWAYS AS (cardinality(contact_ids)) STORED,
+    failed_calls integer GENERATED ALWAYS AS (((no_answer_calls + busy_calls) + failed_outcome_calls)) STORED,
+    missed_calls integer GENERATED ALWAYS AS ((no_answer_calls + busy_calls)) STORED,
+    qualified_leads integer GENERATED ALWAYS AS ((hot_leads + warm_leads)) STORED,
+    total_cta_interactions integer GENERATED ALWAYS AS (((((cta_pricing_clicks + cta_demo_clicks) + cta_followup_clicks) + cta_sample_clicks) + cta_human_escalations)) STORED,
+    credits_used numeric(18,6) GENERATED ALWAYS AS (((credits_micros)::numeric / 1000000.0)) STORED,
+    avg_duration_minutes numeric(12,2) GENERATED ALWAYS AS (round(((total_duration_minutes)::numeric / (NULLIF(total_calls, 0))::numeric), 2)) STORED,
+    conversion_rate numeric(5,2) GENERATED ALWAYS AS (round(((100.0 * ((hot_leads + warm_leads))::numeric) / (NULLIF(leads_generated, 0))::numeric), 2)) STORED,
+    success_rate numeric(5,2) GENERATED ALWAYS AS (round(((100.0 * (successful_calls)::numeric) / (NULLIF(total_calls, 0))::numeric), 2)) STORED,
+    answer_rate numeric(5,2) GENERATED ALWAYS AS (round(((100.0 * (successful_calls)::numeric) / (NULLIF((total_calls - in_progress_calls), 0))::numeric), 2)) STORED,
+    cta_conversion_rate numeric(5,2) GENERATED ALWAYS AS (round(((100.0 * (leads_with_cta)::numeric) / (NULLIF(leads_generated, 0))::numeric), 2)) STORED,
+    cost_per_lead numeric(18,2) GENERATED ALWAYS AS (round((((credits_micros)::numeric / 1000000.0) / (NULLIF(leads_generated, 0))::numeric), 2)) STORED,
+    avg_engagement_score numeric(6,2) GENERATED ALWAYS AS (round(((engagement_score_sum)::numeric / (NULLIF(engagement_score_count, 0))::numeric), 2)) STORED,
+    avg_intent_score numeric(6,2) GENERATED ALWAYS AS (round(((intent_score_sum)::numeric / (NULLIF(intent_score_count, 0))::numeric), 2)) STORED,
+    avg_urgency_score numeric(6,2) GENERATED ALWAYS AS (round(((urgency_score_sum)::numeric / (NULLIF(urgency_score_count, 0))::numeric), 2)) STORED,
+    avg_budget_score numeric(6,2) GENERATED ALWAYS AS (round(((budget_score_sum)::numeric / (NULLIF(budget_score_count, 0))::numeric), 2)) STORED,
+    avg_fit_score numeric(6,2) GENERATED ALWAYS AS (round(((fit_score_sum)::numeric / (NULLIF(fit_score_count, 0))::numeric), 2)) STORED,
+    avg_total_score numeric(6,2) GENERATED ALWAYS AS (round(((total_score_sum)::numeric / (NULLIF(total_score_count, 0))::numeric), 2)) STORED,
+    CONSTRAINT user_analytics_grain_check CHECK ((grain = ANY (ARRAY['hour'::text, 'day'::text, 'month'::text]))),
+    CONSTRAINT user_analytics_hour_check CHECK ((((grain = 'hour'::text) = (hour IS NOT NULL)) AND ((hour >= 0) AND (hour <= 23)))),
+    CONSTRAINT user_analytics_outcomes_check CHECK ((total_calls = ((((((successful_calls + voicemail_calls) + no_answer_calls) + busy_calls) + failed_outcome_calls) + cancelled_calls) + in_progress_calls))),
+    CONSTRAINT user_analytics_sets_check CHECK ((((grain = 'day'::text) = (contact_ids IS NOT NULL)) AND ((contact_ids IS NULL) = (duration_values IS NULL)) AND (cardinality(duration_values) = cardinality(duration_counts))))
+)
+WITH (fillfactor='80');
+
+COMMENT ON COLUMN public.user_analytics.fingerprint_hi IS 'Sum of the upper halves of the calls'' fingerprints; with fingerprint_lo it proves which calls are in the row.';
+
+COMMENT ON COLUMN public.user_analytics.conversion_rate IS 'qualified / leads, percent; null for 0/0.';
+
+COMMENT ON COLUMN public.user_analytics.success_rate IS 'answered / all calls, percent; null for 0/0.';
+
+COMMENT ON COLUMN public.user_analytics.answer_rate IS 'answered / calls that ended, percent; null for 0/0.';
+
+CREATE TABLE public.users (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    email character varying(255) NOT NULL,
+    name character varying(255) NOT NULL,
+    credits_micros bigint DEFAULT 15000000 NOT NULL,
+    credits numeric(18,6) GENERATED ALWAYS AS (((credits_micros)::numeric / 1000000.0)) STORED,
+    is_active boolean DEFAULT true NOT NULL,
+    auth_provider character varying(50) DEFAULT 'email'::character varying NOT NULL,
+    email_verified boolean DEFAULT false NOT NULL,
+    email_verification_sent_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    role character varying(50) DEFAULT 'user'::character varying NOT NULL,
+    password_hash character varying(255),
+    password_reset_token character varying(255),
+    password_reset_expires timestamp with time zone,
+    email_verification_token character varying(255),
+    company character varying(255),
+    website character varying(500),
+    location character varying(255),
+    bio text,
+    phone character varying(50),
+    last_login timestamp with time zone,
+    timezone character varying(50) DEFAULT 'UTC'::character varying NOT NULL,
+    currency character(3) DEFAULT 'USD'::bpchar NOT NULL,
+    default_country_code character varying(4),
+    score_scale smallint DEFAULT 15 NOT NULL,
+    dimension_scale smallint DEFAULT 3 NOT NULL,
+    hot_threshold_percent smallint DEFAULT 80 NOT NULL,
+    warm_threshold_percent smallint DEFAULT 60 NOT NULL,
+    cold_threshold_percent smallint DEFAULT 40 NOT NULL,
+    billing_pulse_seconds integer DEFAULT 60 NOT NULL,
+    credits_per_minute_micros bigint DEFAULT 1000000 NOT NULL,
+    low_credit_level smallint DEFAULT 0 NOT NULL,
+    CONSTRAINT users_auth_provider_check CHECK (((auth_provider)::text = ANY ((ARRAY['email'::character varying, 'google'::character varying, 'linkedin'::character varying, 'github'::character varying])::text[]))),
+    CONSTRAINT users_billing_pulse_check CHECK (((billing_pulse_seconds >= 1) AND (billing_pulse_seconds <= 3600))),
+    CONSTRAINT users_bio_length_check CHECK ((length(bio) <= 1000)),
+    CONSTRAINT users_credits_per_minute_check CHECK (((credits_per_minute_micros >= 0) AND (credits_per_minute_micros <= 1000000000))),
+    CONSTRAINT users_currency_check CHECK ((currency ~ '^[A-Z]{3}$'::text)),
+    CONSTRAINT users_default_country_code_check CHECK (((default_country_code)::text ~ '^[1-9][0-9]{0,3}$'::text)),
+    CONSTRAINT users_email_check CHECK ((((email)::text = btrim((email)::text)) AND (POSITION(('@'::text) IN (email)) > 1))),
+    CONSTRAINT users_low_credit_level_check CHECK (((low_credit_level >= 0) AND (low_credit_level <= 3))),
+    CONSTRAINT users_phone_format_check CHECK (((phone)::text ~ '^\+?[0-9\s\-\(\)]{7,20}$'::text)),
+    CONSTRAINT users_role_check CHECK (((role)::text = ANY ((ARRAY['user'::character varying, 'admin'::character varying, 'super_admin'::character varying])::text[]))),
+    CONSTRAINT users_score_scale_check CHECK ((((score_scale >= 5) AND (score_scale <= 500)) AND ((dimension_scale >= 1) AND (dimension_scale <= 100)))),
+    CONSTRAINT users_thresholds_check CHECK (((100 >= hot_threshold_percent) AND (hot_threshold_percent > warm_threshold_percent) AND (warm_threshold_percent > cold_threshold_percent) AND (cold_threshold_percent >= 0))),
+    CONSTRAINT users_website_format_check CHECK (((website)::text ~ '^https?://'::text))
+);
+
+COMMENT ON TABLE public.users IS 'A tenant and its login. The balance may go negative: a call is never free because the balance is used up.';
+
+COMMENT ON COLUMN public.users.credits_micros IS 'Balance in micro-credits; credits is the same in credits.';
+
+COMMENT ON COLUMN public.users.score_scale IS 'What the analysis calls a full total score (15 or 100); thresholds are percentages of it.';
+
+COMMENT ON COLUMN public.users.dimension_scale IS 'What the analysis calls a full single score (3 or 100).';
+
+CREATE MATERIALIZED VIEW public.user_kpi_summary AS
+ SELECT u.id AS user_id,
+    u.email,
+    u.name,
+    u.credits,
+    u.is_active,
+    u.created_at AS user_created_at,
+    m.total_calls_30d,
+    m.successful_calls_30d,
+    m.failed_calls_30d,
+    round(((100.0 * (m.successful_calls_30d)::numeric) / (NULLIF(m.total_calls_30d, 0))::numeric), 2) AS success_rate_30d,
+    m.total_duration_30d,
+    round(((m.total_duration_30d)::numeric / (NULLIF(m.total_calls_30d, 0))::numeric), 2) AS avg_duration_30d,
+    m.total_credits_used_30d,
+    m.total_leads_30d,
+    m.qualified_leads_30d,
+    round(((100.0 * (m.qualified_leads_30d)::numeric) / (NULLIF(m.total_leads_30d, 0))::numeric), 2) AS conversion_rate_30d,
+    m.avg_lead_score_30d,
+    m.avg_intent_score_30d,
+    m.avg_engagement_score_30d,
+    a.total_agents,
+    a.active_agents,
+    a.draft_agents,
+    round(((h.successful_calls)::numeric / (NULLIF(h.active_hours, 0))::numeric), 2) AS avg_conversations_per_hour_30d,
+    b.agent_id AS best_performing_agent_id,
+    b.agent_name AS best_performing_agent_name,
+    b.success_rate AS best_agent_success_rate,
+    m.calls_last_7d,
+    m.leads_last_7d,
+    m.credits_used_last_7d,
+    m.total_calls_lifetime,
+    m.total_leads_lifetime,
+    m.total_credits_used_lifetime,
+    now() AS calculated_at,
+    (now() + '01:00:00'::interval) AS expires_at
+   FROM (((((public.users u
+     CROSS JOIN LATERAL ( SELECT ((now() AT TIME ZONE u.timezone))::date AS today) t)
+     CROSS JOIN LATERAL ( SELECT COALESCE(sum(d.total_calls) FILTER (WHERE d.recent), (0)::bigint) AS total_calls_30d,
+            COALESCE(sum(d.successful_calls) FILTER (WHERE d.recent), (0)::bigint) AS successful_calls_30d,
+            COALESCE(sum((d.failed_calls + d.cancelled_calls)) FILTER (WHERE d.recent), (0)::bigint) AS failed_calls_30d,
+            COALESCE(sum(d.total_duration_minutes) FILTER (WHERE d.recent), (0)::bigint) AS total_duration_30d,
+            COALESCE(sum(d.credits_used) FILTER (WHERE d.recent), (0)::numeric) AS total_credits_used_30d,
+            COALESCE(sum(d.leads_generated) FILTER (WHERE d.recent), (0)::bigint) AS total_leads_30d,
+            COALESCE(sum(d.qualified_leads) FILTER (WHERE d.recent), (0)::bigint) AS qualified_leads_30d,
+            round((sum(d.total_score_sum) FILTER (WHERE d.recent) / (NULLIF(sum(d.total_score_count) FILTER (WHERE d.recent), 0))::numeric), 2) AS avg_lead_score_30d,
+            round((sum(d.intent_score_sum) FILTER (WHERE d.recent) / (NULLIF(sum(d.intent_score_count) FILTER (WHERE d.recent), 0))::numeric), 2) AS avg_intent_score_30d,
+            round((sum(d.engagement_score_sum) FILTER (WHERE d.recent) / (NULLIF(sum(d.engagement_score_count) FILTER (WHERE d.recent), 0))::numeric), 2) AS avg_engagement_score_30d,
+            COALESCE(sum(d.total_calls) FILTER (WHERE d.this_week), (0)::bigint) AS calls_last_7d,
+            COALESCE(sum(d.leads_generated) FILTER (WHERE d.this_week), (0)::bigint) AS leads_last_7d,
+            COALESCE(sum(d.credits_used) FILTER (WHERE d.this_week), (0)::numeric) AS credits_used_last_7d,
+            COALESCE(sum(d.total_calls), (0)::bigint) AS total_calls_lifetime,
+            COALESCE(sum(d.leads_generated), (0)::bigint) AS total_leads_lifetime,
+            COALESCE(sum(d.credits_used), (0)::numeric) AS total_credits_used_lifetime
+           FROM ( SELECT r.user_id,
+                    r.grain,
+                    r.bucket_start,
+                    r.bucket_end,
+                    r.zone,
+                    r.date,
+                    r.hour,
+                    r.generation,
+                    r.id,
+                    r.created_at,
+                    r.updated_at,
+                    r.total_calls,
+                    r.successful_calls,
+                    r.voicemail_calls,
+                    r.no_answer_calls,
+                    r.busy_calls,
+                    r.failed_outcome_calls,
+                    r.cancelled_calls,
+                    r.in_progress_calls,
+                    r.inbound_calls,
+                    r.outbound_calls,
+                    r.phone_calls,
+                    r.internet_calls,
+                    r.unknown_source_calls,
+                    r.total_duration_minutes,
+                    r.leads_generated,
+                    r.hot_leads,
+                    r.warm_leads,
+                    r.cold_leads,
+                    r.unqualified_leads,
+                    r.leads_with_company,
+                    r.intent_score_count,
+                    r.urgency_score_count,
+                    r.budget_score_count,
+                    r.fit_score_count,
+                    r.engagement_score_count,
+                    r.total_score_count,
+                    r.high_intent_leads,
+                    r.high_budget_leads,
+                    r.urgent_leads,
+                    r.cta_pricing_clicks,
+                    r.cta_demo_clicks,
+                    r.cta_followup_clicks,
+                    r.cta_sample_clicks,
+                    r.cta_human_escalations,
+                    r.leads_with_cta,
+                    r.talk_seconds,
+                    r.credits_micros,
+                    r.cost_micros,
+                    r.intent_score_sum,
+                    r.urgency_score_sum,
+                    r.budget_score_sum,
+                    r.fit_score_sum,
+                    r.engagement_score_sum,
+                    r.total_score_sum,
+                    r.fingerprint_hi,
+                    r.fingerprint_lo,
+                    r.duration_values,
+                    r.duration_counts,
+                    r.contact_ids,
+                    r.distinct_contacts,
+                    r.failed_calls,
+                    r.missed_calls,
+                    r.qualified_leads,
+                    r.total_cta_interactions,
+                    r.credits_used,
+                    r.avg_duration_minutes,
+                    r.conversion_rate,
+                    r.success_rate,
+                    r.answer_rate,
+                    r.cta_conversion_rate,
+                    r.cost_per_lead,
+                    r.avg_engagement_score,
+                    r.avg_intent_score,
+                    r.avg_urgency_score,
+                    r.avg_budget_score,
+                    r.avg_fit_score,
+                    r.avg_total_score,
+                    ((r.date > (t.today - 30)) AND (r.date <= t.today)) AS recent,
+                    ((r.date > (t.today - 7)) AND (r.date <= t.today)) AS this_week
+                   FROM public.user_analytics r
+                  WHERE ((r.user_id = u.id) AND (r.grain = 'day'::text))) d) m)
+     CROSS JOIN LATERAL ( SELECT count(*) AS total_agents,
+            count(*) FILTER (WHERE g.is_active) AS active_agents,
+            count(*) FILTER (WHERE (NOT g.is_active)) AS draft_agents
+           FROM public.agents g
+          WHERE (g.user_id = u.id)) a)
+     CROSS JOIN LATERAL ( SELECT sum(r.successful_calls) AS successful_calls,
+            count(*) AS active_hours
+           FROM public.user_analytics r
+          WHERE ((r.user_id = u.id) AND (r.grain = 'hour'::text) AND (r.date > (t.today - 30)) AND (r.date <= t.today))) h)
+     LEFT JOIN LATERAL ( SELECT r.agent_id,
+            g.name AS agent_name,
+            round(((100.0 * (sum(r.successful_calls))::numeric) / (sum(r.total_calls))::numeric), 2) AS success_rate
+           FROM (public.agent_analytics r
+             JOIN public.agents g ON (((g.user_id = r.user_id) AND (g.id = r.agent_id))))
+          WHERE ((r.user_id = u.id) AND (r.grain = 'day'::text) AND (r.date > (t.today - 30)) AND (r.date <= t.today))
+          GROUP BY r.agent_id, g.name
+         HAVING (sum(r.total_calls) >= 10)
+          ORDER BY ((sum(r.successful_calls))::numeric / (sum(r.total_calls))::numeric) DESC, (sum(r.total_calls)) DESC, r.agent_id
+         LIMIT 1) b ON (true))
+  WHERE u.is_active
+  WITH NO DATA;
+
+CREATE VIEW public.my_kpi_summary WITH (security_barrier='true') AS
+ SELECT user_kpi_summary.user_id,
+    user_kpi_summary.email,
+    user_kpi_summary.name,
+    user_kpi_summary.credits,
+    user_kpi_summary.is_active,
+    user_kpi_summary.user_created_at,
+    user_kpi_summary.total_calls_30d,
+    user_kpi_summary.successful_calls_30d,
+    user_kpi_summary.failed_calls_30d,
+    user_kpi_summary.success_rate_30d,
+    user_kpi_summary.total_duration_30d,
+    user_kpi_summary.avg_duration_30d,
+    user_kpi_summary.total_credits_used_30d,
+    user_kpi_summary.total_leads_30d,
+    user_kpi_summary.qualified_leads_30d,
+    user_kpi_summary.conversion_rate_30d,
+    user_kpi_summary.avg_lead_score_30d,
+    user_kpi_summary.avg_intent_score_30d,
+    user_kpi_summary.avg_engagement_score_30d,
+    user_kpi_summary.total_agents,
+    user_kpi_summary.active_agents,
+    user_kpi_summary.draft_agents,
+    user_kpi_summary.avg_conversations_per_hour_30d,
+    user_kpi_summary.best_performing_agent_id,
+    user_kpi_summary.best_performing_agent_name,
+    user_kpi_summary.best_agent_success_rate,
+    user_kpi_summary.calls_last_7d,
+    user_kpi_summary.leads_last_7d,
+    user_kpi_summary.credits_used_last_7d,
+    user_kpi_summary.total_calls_lifetime,
+    user_kpi_summary.total_leads_lifetime,
+    user_kpi_summary.total_credits_used_lifetime,
+    user_kpi_summary.calculated_at,
+    user_kpi_summary.expires_at
+   FROM public.user_kpi_summary
+  WHERE (user_kpi_summary.user_id = public.current_tenant());
+
+CREATE TABLE public.password_reset_attempts (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    email character varying(255) NOT NULL,
+    ip_address inet,
+    attempted_at timestamp with time zone DEFAULT now() NOT NULL,
+    success boolean DEFAULT false NOT NULL
+);
+
+CREATE TABLE public.phone_numbers (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    name character varying(255) NOT NULL,
+    phone_number character varying(50) NOT NULL,
+    bolna_phone_number_id character varying(255) NOT NULL,
+    assigned_to_user_id uuid,
+    assigned_to_agent_id uuid,
+    created_by_admin_id uuid NOT NULL,
+    is_active boolean DEFAULT true NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT phone_numbers_assignment_check CHECK (((assigned_to_agent_id IS NULL) OR (assigned_to_user_id IS NOT NULL)))
+);
+
+CREATE TABLE public.system_config (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    config_key character varying(255) NOT NULL,
+    config_value text NOT NULL,
+    is_encrypted boolean DEFAULT false NOT NULL,
+    description text,
+    updated_by uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.transcripts (
+    user_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    call_id uuid NOT NULL,
+    content text NOT NULL,
+    speaker_segments jsonb DEFAULT '[]'::jsonb NOT NULL,
+    analysis_status character varying(20) DEFAULT 'pending'::character varying NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT transcripts_analysis_status_check CHECK (((analysis_status)::text = ANY ((ARRAY['pending'::character varying, 'completed'::character varying, 'failed'::character varying])::text[])))
+);
+
+CREATE TABLE public.twilio_processed_calls (
+    user_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    twilio_call_sid character varying(255) NOT NULL,
+    phone_number character varying(50) NOT NULL,
+    call_status character varying(50) NOT NULL,
+    processed_at timestamp with time zone DEFAULT now() NOT NULL,
+    contact_id uuid,
+    CONSTRAINT twilio_processed_calls_sid_check CHECK (((twilio_call_sid)::text ~ '^CA[0-9a-f]{32}$'::text)),
+    CONSTRAINT twilio_processed_calls_status_check CHECK (((call_status)::text = ANY ((ARRAY['busy'::character varying, 'no-answer'::character varying, 'failed'::character varying, 'canceled'::character varying])::text[])))
+);
+
+CREATE VIEW public.user_daily_analytics WITH (security_invoker='true') AS
+ SELECT user_analytics.id,
+    user_analytics.user_id,
+    user_analytics.date,
+    user_analytics.total_calls,
+    user_analytics.successful_calls,
+    user_analytics.failed_calls,
+    user_analytics.total_duration_minutes,
+    user_analytics.leads_generated,
+    user_analytics.qualified_leads,
+    user_analytics.credits_used,
+    user_analytics.avg_engagement_score,
+    user_analytics.avg_intent_score,
+    user_analytics.created_at,
+    user_analytics.updated_at
+   FROM public.user_analytics
+  WHERE (user_analytics.grain = 'day'::text);
+
+CREATE TABLE public.user_sessions (
+    user_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    token_hash character varying(255) NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_used_at timestamp with time zone DEFAULT now() NOT NULL,
+    ip_address inet,
+    user_agent text,
+    is_active boolean DEFAULT true NOT NULL,
+    refresh_token_hash character varying(255),
+    refresh_expires_at timestamp with time zone,
+    CONSTRAINT user_sessions_refresh_check CHECK (((refresh_token_hash IS NULL) = (refresh_expires_at IS NULL)))
+);
+
+CREATE TABLE tally.calendar (
+    zone text NOT NULL,
+    grain text NOT NULL,
+    bucket_start timestamp with time zone NOT NULL,
+    bucket_end timestamp with time zone NOT NULL,
+    date date NOT NULL,
+    CONSTRAINT calendar_check CHECK ((bucket_start < bucket_end)),
+    CONSTRAINT calendar_grain_check CHECK ((grain = ANY (ARRAY['day'::text, 'month'::text])))
+);
+
+COMMENT ON TABLE tally.calendar IS 'Local days and months as half-open ranges of instants; date is the local label (first day for a month).';
+
+CREATE TABLE tally.call_aliases (
+    user_id uuid NOT NULL,
+    call_sid text NOT NULL,
+    call_id uuid NOT NULL
+);
+
+COMMENT ON TABLE tally.call_aliases IS 'CallSids of a call: one execution with retries has several.';
+
+CREATE TABLE tally.call_attempts (
+    user_id uuid NOT NULL,
+    call_id uuid NOT NULL,
+    attempt integer NOT NULL,
+    lifecycle text NOT NULL,
+    outcome text NOT NULL,
+    call_sid text,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    duration_seconds integer NOT NULL,
+    CONSTRAINT call_attempts_attempt_check CHECK ((attempt >= 0)),
+    CONSTRAINT call_attempts_duration_seconds_check CHECK ((duration_seconds >= 0))
+);
+
+CREATE TABLE tally.call_events (
+    user_id uuid NOT NULL,
+    call_id uuid NOT NULL,
+    provider text NOT NULL,
+    body_sha256 bytea NOT NULL,
+    inbox_id bigint NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    facts jsonb NOT NULL
+);
+
+CREATE VIEW tally.call_metrics AS
+ SELECT c.user_id,
+    c.id AS call_id,
+    c.agent_id,
+    c.started_at,
+    tally.quarter_of(c.started_at) AS quarter_start,
+    c.outcome,
+    c.duration_seconds,
+    c.duration_minutes,
+    c.credits_micros,
+    c.cost_micros,
+    c.lead_type,
+    c.call_source,
+    c.contact_id,
+    (l.id IS NOT NULL) AS is_lead,
+    l.quality,
+    ((COALESCE(l.company_name, ''::character varying))::text <> ''::text) AS has_company,
+    l.intent_score,
+    l.urgency_score,
+    l.budget_score,
+    l.fit_score,
+    l.engagement_score,
+    l.total_score,
+    ((l.intent_score * 100) >= (70 * l.dimension_scale)) AS high_intent,
+    ((l.budget_score * 100) >= (70 * l.dimension_scale)) AS high_budget,
+    ((l.urgency_score * 100) >= (70 * l.dimension_scale)) AS urgent,
+    l.cta_pricing_clicked,
+    l.cta_demo_clicked,
+    l.cta_followup_clicked,
+    l.cta_sample_clicked,
+    l.cta_escalated_to_human,
+    tally.fingerprint(ARRAY[(c.id)::text, (c.agent_id)::text, (EXTRACT(epoch FROM c.started_at))::text, (c.outcome)::text, (c.duration_seconds)::text, (c.duration_minutes)::text, (c.credits_micros)::text, (c.cost_micros)::text, (c.lead_type)::text, (c.call_source)::text, (c.contact_id)::text, (l.id)::text, (l.quality)::text, (l.company_name)::text, (l.dimension_scale)::text, (l.intent_score)::text, (l.urgency_score)::text, (l.budget_score)::text, (l.fit_score)::text, (l.engagement_score)::text, (l.total_score)::text, (l.cta_pricing_clicked)::text, (l.cta_demo_clicked)::text, (l.cta_followup_clicked)::text, (l.cta_sample_clicked)::text, (l.cta_escalated_to_human)::text]) AS fingerprint
+   FROM (public.calls c
+     LEFT JOIN public.lead_analytics l ON (((l.user_id = c.user_id) AND (l.call_id = c.id) AND ((l.analysis_type)::text = 'individual'::text))));
+
+CREATE TABLE tally.customer_counters (
+    user_id uuid NOT NULL,
+    year integer NOT NULL,
+    last_number integer NOT NULL
+);
+
+CREATE TABLE tally.dead_jobs (
+    dead_id bigint NOT NULL,
+    job_id bigint NOT NULL,
+    kind text NOT NULL,
+    queue text NOT NULL,
+    user_id uuid,
+    coalesce_key text,
+    payload jsonb NOT NULL,
+    priority smallint NOT NULL,
+    attempts integer NOT NULL,
+    max_attempts integer NOT NULL,
+    reason text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    dead_at timestamp with time zone NOT NULL,
+    trace text
+);
+
+CREATE SEQUENCE tally.dead_jobs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE tally.dead_jobs_id_seq OWNED BY tally.dead_jobs.dead_id;
+
+CREATE TABLE tally.endpoints (
+    endpoint text NOT NULL,
+    user_id uuid NOT NULL,
+    provider text NOT NULL,
+    secret_sha256 bytea,
+    previous_secret_sha256 bytea,
+    sealed_key bytea,
+    previous_sealed_key bytea,
+    previous_expires_at timestamp with time zone,
+    account_sid text,
+    allowed_ips inet[],
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    disabled_at timestamp with time zone,
+    CONSTRAINT endpoints_account_sid_check CHECK ((account_sid ~ '^AC[0-9a-f]{32}$'::text)),
+    CONSTRAINT endpoints_check CHECK (
+CASE provider
+    WHEN 'bolna'::text THEN (secret_sha256 IS NOT NULL)
+    ELSE (sealed_key IS NOT NULL)
+END),
+    CONSTRAINT endpoints_endpoint_check CHECK ((endpoint ~ '^[a-z0-9_-]{8,64}$'::text)),
+    CONSTRAINT endpoints_previous_secret_sha256_check CHECK ((length(previous_secret_sha256) = 32)),
+    CONSTRAINT endpoints_provider_check CHECK ((provider = ANY (ARRAY['bolna'::text, 'twilio'::text, 'analysis'::text]))),
+    CONSTRAINT endpoints_secret_sha256_check CHECK ((length(secret_sha256) = 32))
+);
+
+COMMENT ON TABLE tally.endpoints IS 'Where a tenant''s provider posts to. The tenant of an event is the tenant of its endpoint, never what the body says.';
+
+CREATE SEQUENCE tally.inbox_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE tally.inbox (
+    user_id uuid NOT NULL,
+    id bigint DEFAULT nextval('tally.inbox_seq'::regclass) NOT NULL,
+    provider text NOT NULL,
+    endpoint text NOT NULL,
+    body_sha256 bytea NOT NULL,
+    body bytea,
+    headers jsonb DEFAULT '{}'::jsonb NOT NULL,
+    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT inbox_body_sha256_check CHECK ((length(body_sha256) = 32)),
+    CONSTRAINT inbox_provider_check CHECK ((provider = ANY (ARRAY['bolna'::text, 'twilio'::text, 'analysis'::text])))
+);
+ALTER TABLE ONLY tally.inbox ALTER COLUMN body SET STORAGE EXTERNAL;
+
+COMMENT ON TABLE tally.inbox IS 'Every distinct webhook as it came. Never updated by the pipeline; the body may be stripped by retention.';
+
+CREATE TABLE tally.inbox_pending (
+    user_id uuid NOT NULL,
+    inbox_id bigint NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    state text DEFAULT 'ready'::text NOT NULL,
+    claims integer DEFAULT 0 NOT NULL,
+    not_before timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    wait_key text,
+    CONSTRAINT inbox_pending_check CHECK (((state = 'waiting'::text) = (wait_key IS NOT NULL))),
+    CONSTRAINT inbox_pending_state_check CHECK ((state = ANY (ARRAY['ready'::text, 'waiting'::text])))
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0');
+
+COMMENT ON COLUMN tally.inbox_pending.wait_key IS 'The CallSid whose Bolna execution a waiting Twilio event is waiting for.';
+
+CREATE TABLE tally.job_history (
+    history_id bigint NOT NULL,
+    job_id bigint NOT NULL,
+    kind text NOT NULL,
+    user_id uuid,
+    attempt integer NOT NULL,
+    outcome text NOT NULL,
+    error text,
+    queued_at timestamp with time zone NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone NOT NULL,
+    duration_ms bigint,
+    lease_id uuid NOT NULL,
+    CONSTRAINT job_history_outcome_check CHECK ((outcome = ANY (ARRAY['succeeded'::text, 'failed'::text, 'interrupted'::text, 'lost'::text, 'dead'::text])))
+);
+
+COMMENT ON TABLE tally.job_history IS 'One row per attempt that ended, appended by the statement that ended it.';
+
+COMMENT ON COLUMN tally.job_history.duration_ms IS 'Run time of the handler; null where its process disappeared.';
+
+CREATE SEQUENCE tally.job_history_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE tally.job_history_id_seq OWNED BY tally.job_history.history_id;
+
+CREATE TABLE tally.job_leases (
+    lease_id uuid NOT NULL,
+    label text NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    beat_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='50');
+
+COMMENT ON TABLE tally.job_leases IS 'One row per start of a process, with a random id. Jobs of a lease that expired, or is gone, are taken back.';
+
+CREATE SEQUENCE tally.jobs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE tally.jobs_id_seq OWNED BY tally.jobs.id;
+
+CREATE SEQUENCE tally.lane_turn_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE tally.lanes (
+    user_id uuid NOT NULL,
+    turn bigint DEFAULT 0 NOT NULL,
+    claims integer DEFAULT 0 NOT NULL
+)
+WITH (fillfactor='50');
+
+COMMENT ON COLUMN tally.lanes.claims IS 'Batches begun since the last one that ended; counted in a committed transaction before the work.';
+
+CREATE TABLE tally.paused_queues (
+    queue text NOT NULL,
+    paused_at timestamp with time zone NOT NULL,
+    reason text NOT NULL
+);
+
+CREATE SEQUENCE tally.quarantine_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE tally.quarantine (
+    user_id uuid NOT NULL,
+    id bigint DEFAULT nextval('tally.quarantine_seq'::regclass) NOT NULL,
+    provider text NOT NULL,
+    endpoint text NOT NULL,
+    inbox_id bigint,
+    reason text NOT NULL,
+    detail text DEFAULT ''::text NOT NULL,
+    wait_key text,
+    body bytea,
+    received_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT quarantine_body_check CHECK ((length(body) <= 65536)),
+    CONSTRAINT quarantine_check CHECK (((inbox_id IS NULL) = (body IS NOT NULL))),
+    CONSTRAINT quarantine_reason_check CHECK ((reason ~ '^[a-z_]{3,40}$'::text))
+);
+
+COMMENT ON TABLE tally.quarantine IS 'Events that could not be applied, with the reason; replayed by hand or, for unknown_agent, when the agent appears.';
+
+CREATE TABLE tally.quarter_rollups (
+    user_id uuid NOT NULL,
+    bucket_start timestamp with time zone NOT NULL,
+    agent_id uuid NOT NULL,
+    generation bigint NOT NULL,
+    total_calls integer DEFAULT 0 NOT NULL,
+    successful_calls integer DEFAULT 0 NOT NULL,
+    voicemail_calls integer DEFAULT 0 NOT NULL,
+    no_answer_calls integer DEFAULT 0 NOT NULL,
+    busy_calls integer DEFAULT 0 NOT NULL,
+    failed_outcome_calls integer DEFAULT 0 NOT NULL,
+    cancelled_calls integer DEFAULT 0 NOT NULL,
+    in_progress_calls integer DEFAULT 0 NOT NULL,
+    inbound_calls integer DEFAULT 0 NOT NULL,
+    outbound_calls integer DEFAULT 0 NOT NULL,
+    phone_calls integer DEFAULT 0 NOT NULL,
+    internet_calls integer DEFAULT 0 NOT NULL,
+    unknown_source_calls integer DEFAULT 0 NOT NULL,
+    total_duration_minutes integer DEFAULT 0 NOT NULL,
+    leads_generated integer DEFAULT 0 NOT NULL,
+    hot_leads integer DEFAULT 0 NOT NULL,
+    warm_leads integer DEFAULT 0 NOT NULL,
+    cold_leads integer DEFAULT 0 NOT NULL,
+    unqualified_leads integer DEFAULT 0 NOT NULL,
+    leads_with_company integer DEFAULT 0 NOT NULL,
+    intent_score_count integer DEFAULT 0 NOT NULL,
+    urgency_score_count integer DEFAULT 0 NOT NULL,
+    budget_score_count integer DEFAULT 0 NOT NULL,
+    fit_score_count integer DEFAULT 0 NOT NULL,
+    engagement_score_count integer DEFAULT 0 NOT NULL,
+    total_score_count integer DEFAULT 0 NOT NULL,
+    high_intent_leads integer DEFAULT 0 NOT NULL,
+    high_budget_leads integer DEFAULT 0 NOT NULL,
+    urgent_leads integer DEFAULT 0 NOT NULL,
+    cta_pricing_clicks integer DEFAULT 0 NOT NULL,
+    cta_demo_clicks integer DEFAULT 0 NOT NULL,
+    cta_followup_clicks integer DEFAULT 0 NOT NULL,
+    cta_sample_clicks integer DEFAULT 0 NOT NULL,
+    cta_human_escalations integer DEFAULT 0 NOT NULL,
+    leads_with_cta integer DEFAULT 0 NOT NULL,
+    talk_seconds bigint DEFAULT 0 NOT NULL,
+    credits_micros bigint DEFAULT 0 NOT NULL,
+    cost_micros bigint DEFAULT 0 NOT NULL,
+    intent_score_sum bigint DEFAULT 0 NOT NULL,
+    urgency_score_sum bigint DEFAULT 0 NOT NULL,
+    budget_score_sum bigint DEFAULT 0 NOT NULL,
+    fit_score_sum bigint DEFAULT 0 NOT NULL,
+    engagement_score_sum bigint DEFAULT 0 NOT NULL,
+    total_score_sum bigint DEFAULT 0 NOT NULL,
+    fingerprint_hi bigint DEFAULT 0 NOT NULL,
+    fingerprint_lo bigint DEFAULT 0 NOT NULL,
+    duration_values integer[] NOT NULL,
+    duration_counts integer[] NOT NULL,
+    contact_ids uuid[] NOT NULL,
+    CONSTRAINT quarter_rollups_bucket_start_check CHECK ((bucket_start = date_bin('00:15:00'::interval, bucket_start, '2000-01-01 00:00:00+00'::timestamp with time zone)))
+)
+WITH (fillfactor='80');
+
+CREATE TABLE tally.rollup_buckets (
+    user_id uuid NOT NULL,
+    tier smallint NOT NULL,
+    bucket_start timestamp with time zone NOT NULL,
+    generation bigint DEFAULT 0 NOT NULL
+)
+WITH (fillfactor='50');
+
+CREATE SEQUENCE tally.rollup_mark_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE tally.rollup_marks (
+    user_id uuid NOT NULL,
+    seq bigint DEFAULT nextval('tally.rollup_mark_seq'::regclass) NOT NULL,
+    tier smallint NOT NULL,
+    bucket_start timestamp with time zone NOT NULL,
+    marked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT rollup_marks_tier_check CHECK (((tier >= 0) AND (tier <= 3)))
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0');
+
+CREATE TABLE tally.schedule_fires (
+    schedule text NOT NULL,
+    fire_at timestamp with time zone NOT NULL,
+    job_id bigint,
+    outcome text NOT NULL,
+    fired_at timestamp with time zone NOT NULL,
+    CONSTRAINT schedule_fires_check CHECK (((outcome = 'enqueued'::text) = (job_id IS NOT NULL))),
+    CONSTRAINT schedule_fires_outcome_check CHECK ((outcome = ANY (ARRAY['enqueued'::text, 'skipped_missed'::text, 'skipped_overlap'::text])))
+);
+
+COMMENT ON TABLE tally.schedule_fires IS 'Every time a schedule came due, once; the row and its job are inserted by one transaction.';
+
+CREATE TABLE tally.schedules (
+    name text NOT NULL,
+    kind text NOT NULL,
+    queue text NOT NULL,
+    priority smallint NOT NULL,
+    max_attempts integer NOT NULL,
+    cron text NOT NULL,
+    timezone text NOT NULL,
+    payload jsonb NOT NULL,
+    missed text NOT NULL,
+    overlap text NOT NULL,
+    paused boolean DEFAULT false NOT NULL,
+    next_fire_at timestamp with time zone,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT schedules_max_attempts_check CHECK ((max_attempts > 0)),
+    CONSTRAINT schedules_missed_check CHECK ((missed = ANY (ARRAY['skip'::text, 'coalesce'::text, 'catch_up'::text]))),
+    CONSTRAINT schedules_overlap_check CHECK ((overlap = ANY (ARRAY['allow'::text, 'skip'::text, 'queue'::text]))),
+    CONSTRAINT schedules_priority_check CHECK (((priority >= 0) AND (priority <= 3)))
+);
+
+COMMENT ON COLUMN tally.schedules.next_fire_at IS 'Null when the expression names no time that will ever come.';
+
+CREATE TABLE tally.user_emails (
+    email_lower character varying(255) NOT NULL,
+    user_id uuid NOT NULL,
+    CONSTRAINT user_emails_email_lower_check CHECK (((email_lower)::text = lower((email_lower)::text)))
+);
+
+CREATE TABLE tally.zone_offsets (
+    zone text NOT NULL,
+    period_start timestamp with time zone NOT NULL,
+    period_end timestamp with time zone NOT NULL,
+    utc_offset interval NOT NULL,
+    CONSTRAINT zone_offsets_check CHECK ((period_start < period_end))
+);
+
+COMMENT ON TABLE tally.zone_offsets IS 'Periods [period_start, period_end) during which a zone''s offset from UTC is constant.';
+
+CREATE TABLE tally.zones (
+    zone text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY tally.dead_jobs ALTER COLUMN dead_id SET DEFAULT nextval('tally.dead_jobs_id_seq'::regclass);
+
+ALTER TABLE ONLY tally.job_history ALTER COLUMN history_id SET DEFAULT nextval('tally.job_history_id_seq'::regclass);
+
+ALTER TABLE ONLY tally.jobs ALTER COLUMN id SET DEFAULT nextval('tally.jobs_id_seq'::regclass);
+
+ALTER TABLE ONLY public.admin_audit_log
+    ADD CONSTRAINT admin_audit_log_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.agent_analytics
+    ADD CONSTRAINT agent_analytics_pkey PRIMARY KEY (user_id, agent_id, grain, bucket_start);
+
+ALTER TABLE ONLY public.agents
+    ADD CONSTRAINT agents_pkey PRIMARY KEY (user_id, id);
+
+ALTER TABLE ONLY public.agents
+    ADD CONSTRAINT agents_user_id_bolna_agent_id_key UNIQUE (user_id, bolna_agent_id);
+
+ALTER TABLE ONLY public.call_analytics_cache
+    ADD CONSTRAINT call_analytics_cache_pkey PRIMARY KEY (user_id, period_type, date_period);
+
+ALTER TABLE ONLY public.calls
+    ADD CONSTRAINT calls_pkey PRIMARY KEY (user_id, id);
+
+ALTER TABLE ONLY public.calls
+    ADD CONSTRAINT calls_user_id_bolna_execution_id_key UNIQUE (user_id, bolna_execution_id);
+
+ALTER TABLE ONLY public.contacts
+    ADD CONSTRAINT contacts_pkey PRIMARY KEY (user_id, id);
+
+ALTER TABLE ONLY public.contacts
+    ADD CONSTRAINT contacts_user_id_phone_e164_key UNIQUE (user_id, phone_e164);
+
+ALTER TABLE ONLY public.contacts
+    ADD CONSTRAINT contacts_user_id_phone_number_key UNIQUE (user_id, phone_number);
+
+ALTER TABLE ONLY public.credit_transactions
+    ADD CONSTRAINT credit_transactions_pkey PRIMARY KEY (user_id, id);
+
+ALTER TABLE ONLY public.credit_transactions
+    ADD CONSTRAINT credit_transactions_user_id_call_id_charge_no_key UNIQUE (user_id, call_id, charge_no);
+
+ALTER TABLE ONLY public.credit_transactions
+    ADD CONSTRAINT credit_transactions_user_id_stripe_payment_id_key UNIQUE (user_id, stripe_payment_id);
+
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_pkey PRIMARY KEY (user_id, id);
+
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_user_id_contact_id_key UNIQUE (user_id, contact_id);
+
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_user_id_customer_reference_number_key UNIQUE (user_id, customer_reference_number);
+
+ALTER TABLE ONLY public.dashboard_cache
+    ADD CONSTRAINT dashboard_cache_pkey PRIMARY KEY (user_id, cache_key);
+
+ALTER TABLE ONLY public.follow_ups
+    ADD CONSTRAINT follow_ups_pkey PRIMARY KEY (user_id, id);
+
+ALTER TABLE ONLY public.lead_analytics
+    ADD CONSTRAINT lead_analytics_pkey PRIMARY KEY (user_id, id);
+
+ALTER TABLE ONLY public.login_attempts
+    ADD CONSTRAINT login_attempts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.password_reset_attempts
+    ADD CONSTRAINT password_reset_attempts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.phone_numbers
+    ADD CONSTRAINT phone_numbers_bolna_phone_number_id_key UNIQUE (bolna_phone_number_id);
+
+ALTER TABLE ONLY public.phone_numbers
+    ADD CONSTRAINT phone_numbers_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.system_config
+    ADD CONSTRAINT system_config_config_key_key UNIQUE (config_key);
+
+ALTER TABLE ONLY public.system_config
+    ADD CONSTRAINT system_config_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.transcripts
+    ADD CONSTRAINT transcripts_pkey PRIMARY KEY (user_id, id);
+
+ALTER TABLE ONLY public.transcripts
+    ADD CONSTRAINT transcripts_user_id_call_id_key UNIQUE (user_id, call_id);
+
+ALTER TABLE ONLY public.twilio_processed_calls
+    ADD CONSTRAINT twilio_processed_calls_pkey PRIMARY KEY (user_id, id);
+
+ALTER TABLE ONLY public.twilio_processed_calls
+    ADD CONSTRAINT twilio_processed_calls_user_id_twilio_call_sid_key UNIQUE (user_id, twilio_call_sid);
+
+ALTER TABLE ONLY public.user_analytics
+    ADD CONSTRAINT user_analytics_pkey PRIMARY KEY (user_id, grain, bucket_start);
+
+ALTER TABLE ONLY public.user_sessions
+    ADD CONSTRAINT user_sessions_pkey PRIMARY KEY (user_id, id);
+
+ALTER TABLE ONLY public.user_sessions
+    ADD CONSTRAINT user_sessions_user_id_refresh_token_hash_key UNIQUE (user_id, refresh_token_hash);
+
+ALTER TABLE ONLY public.user_sessions
+    ADD CONSTRAINT user_sessions_user_id_token_hash_key UNIQUE (user_id, token_hash);
+
+ALTER TABLE ONLY public.users
+    ADD CONSTRAINT users_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY tally.calendar
+    ADD CONSTRAINT calendar_pkey PRIMARY KEY (zone, grain, bucket_start);
+
+ALTER TABLE ONLY tally.call_aliases
+    ADD CONSTRAINT call_aliases_pkey PRIMARY KEY (user_id, call_sid);
+
+ALTER TABLE ONLY tally.call_attempts
+    ADD CONSTRAINT call_attempts_pkey PRIMARY KEY (user_id, call_id, attempt);
+
+ALTER TABLE ONLY tally.call_events
+    ADD CONSTRAINT call_events_pkey PRIMARY KEY (user_id, call_id, provider, body_sha256);
+
+ALTER TABLE ONLY tally.customer_counters
+    ADD CONSTRAINT customer_counters_pkey PRIMARY KEY (user_id, year);
+
+ALTER TABLE ONLY tally.dead_jobs
+    ADD CONSTRAINT dead_jobs_pkey PRIMARY KEY (dead_id);
+
+ALTER TABLE ONLY tally.endpoints
+    ADD CONSTRAINT endpoints_pkey PRIMARY KEY (endpoint);
+
+ALTER TABLE ONLY tally.inbox_pending
+    ADD CONSTRAINT inbox_pending_pkey PRIMARY KEY (user_id, inbox_id);
+
+ALTER TABLE ONLY tally.inbox
+    ADD CONSTRAINT inbox_pkey PRIMARY KEY (user_id, id);
+
+ALTER TABLE ONLY tally.inbox
+    ADD CONSTRAINT inbox_user_id_provider_body_sha256_key UNIQUE (user_id, provider, body_sha256);
+
+ALTER TABLE ONLY tally.job_history
+    ADD CONSTRAINT job_history_pkey PRIMARY KEY (job_id, history_id);
+
+ALTER TABLE ONLY tally.job_leases
+    ADD CONSTRAINT job_leases_pkey PRIMARY KEY (lease_id);
+
+ALTER TABLE ONLY tally.jobs
+    ADD CONSTRAINT jobs_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY tally.lanes
+    ADD CONSTRAINT lanes_pkey PRIMARY KEY (user_id);
+
+ALTER TABLE ONLY tally.paused_queues
+    ADD CONSTRAINT paused_queues_pkey PRIMARY KEY (queue);
+
+ALTER TABLE ONLY tally.quarantine
+    ADD CONSTRAINT quarantine_pkey PRIMARY KEY (user_id, id);
+
+ALTER TABLE ONLY tally.quarantine
+    ADD CONSTRAINT quarantine_user_id_inbox_id_key UNIQUE (user_id, inbox_id);
+
+ALTER TABLE ONLY tally.quarter_rollups
+    ADD CONSTRAINT quarter_rollups_pkey PRIMARY KEY (user_id, bucket_start, agent_id);
+
+ALTER TABLE ONLY tally.rollup_buckets
+    ADD CONSTRAINT rollup_buckets_pkey PRIMARY KEY (user_id, tier, bucket_start);
+
+ALTER TABLE ONLY tally.rollup_marks
+    ADD CONSTRAINT rollup_marks_pkey PRIMARY KEY (user_id, seq);
+
+ALTER TABLE ONLY tally.schedule_fires
+    ADD CONSTRAINT schedule_fires_pkey PRIMARY KEY (schedule, fire_at);
+
+ALTER TABLE ONLY tally.schedules
+    ADD CONSTRAINT schedules_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY tally.user_emails
+    ADD CONSTRAINT user_emails_pkey PRIMARY KEY (email_lower);
+
+ALTER TABLE ONLY tally.user_emails
+    ADD CONSTRAINT user_emails_user_id_key UNIQUE (user_id);
+
+ALTER TABLE ONLY tally.zone_offsets
+    ADD CONSTRAINT zone_offsets_pkey PRIMARY KEY (zone, period_start);
+
+ALTER TABLE ONLY tally.zones
+    ADD CONSTRAINT zones_pkey PRIMARY KEY (zone);
+
+CREATE INDEX admin_audit_log_admin_idx ON public.admin_audit_log USING btree (admin_user_id, created_at);
+
+CREATE INDEX admin_audit_log_created_at_idx ON public.admin_audit_log USING btree (created_at);
+
+CREATE INDEX admin_audit_log_target_idx ON public.admin_audit_log USING btree (target_user_id, created_at);
+
+CREATE INDEX agent_analytics_grain_idx ON public.agent_analytics USING btree (user_id, grain, bucket_start);
+
+CREATE INDEX calls_agent_started_at_idx ON public.calls USING btree (user_id, agent_id, started_at);
+
+CREATE INDEX calls_contact_idx ON public.calls USING btree (user_id, contact_id) WHERE (contact_id IS NOT NULL);
+
+CREATE INDEX calls_started_at_idx ON public.calls USING btree (user_id, started_at);
+
+CREATE INDEX contacts_email_idx ON public.contacts USING btree (user_id, lower((email)::text)) WHERE (email IS NOT NULL);
+
+CREATE INDEX credit_transactions_entry_idx ON public.credit_transactions USING btree (user_id, entry_no DESC);
+
+CREATE INDEX dashboard_cache_expires_idx ON public.dashboard_cache USING btree (expires_at);
+
+CREATE INDEX follow_ups_date_idx ON public.follow_ups USING btree (user_id, follow_up_status, follow_up_date);
+
+CREATE INDEX follow_ups_phone_idx ON public.follow_ups USING btree (user_id, lead_phone);
+
+CREATE UNIQUE INDEX lead_analytics_complete_key ON public.lead_analytics USING btree (user_id, phone_number) WHERE ((analysis_type)::text = 'complete'::text);
+
+CREATE UNIQUE INDEX lead_analytics_individual_key ON public.lead_analytics USING btree (user_id, call_id) WHERE ((analysis_type)::text = 'individual'::text);
+
+CREATE INDEX login_attempts_attempted_at_idx ON public.login_attempts USING btree (attempted_at);
+
+CREATE INDEX login_attempts_email_idx ON public.login_attempts USING btree (email, attempted_at);
+
+CREATE INDEX login_attempts_ip_idx ON public.login_attempts USING btree (ip_address, attempted_at);
+
+CREATE INDEX password_reset_attempts_attempted_at_idx ON public.password_reset_attempts USING btree (attempted_at);
+
+CREATE INDEX password_reset_attempts_email_idx ON public.password_reset_attempts USING btree (email, attempted_at);
+
+CREATE INDEX password_reset_attempts_ip_idx ON public.password_reset_attempts USING btree (ip_address, attempted_at);
+
+CREATE UNIQUE INDEX phone_numbers_active_number_key ON public.phone_numbers USING btree (phone_number) WHERE is_active;
+
+CREATE INDEX phone_numbers_user_idx ON public.phone_numbers USING btree (assigned_to_user_id);
+
+CREATE INDEX twilio_processed_calls_processed_at_idx ON public.twilio_processed_calls USING btree (user_id, processed_at);
+
+CREATE UNIQUE INDEX user_kpi_summary_user_key ON public.user_kpi_summary USING btree (user_id);
+
+CREATE INDEX user_sessions_expiry_idx ON public.user_sessions USING btree (user_id, GREATEST(expires_at, refresh_expires_at));
+
+CREATE INDEX call_aliases_call_idx ON tally.call_aliases USING btree (user_id, call_id);
+
+CREATE INDEX dead_jobs_kind ON tally.dead_jobs USING btree (kind, dead_at);
+
+CREATE INDEX endpoints_user_idx ON tally.endpoints USING btree (user_id);
+
+CREATE INDEX inbox_pending_received_idx ON tally.inbox_pending USING btree (received_at);
+
+CREATE INDEX inbox_pending_wait_idx ON tally.inbox_pending USING btree (user_id, wait_key) WHERE (state = 'waiting'::text);
+
+CREATE INDEX jobs_claimed ON tally.jobs USING btree (deadline_at) WHERE (state = 'claimed'::text);
+
+CREATE UNIQUE INDEX jobs_coalesced ON tally.jobs USING btree (kind, user_id, coalesce_key) NULLS NOT DISTINCT WHERE (coalesce_key IS NOT NULL);
+
+CREATE INDEX jobs_ready ON tally.jobs USING btree (queue, priority, run_at, id) WHERE (state = 'ready'::text);
+
+CREATE INDEX quarantine_created_idx ON tally.quarantine USING btree (user_id, created_at);
+
+CREATE INDEX quarantine_wait_idx ON tally.quarantine USING btree (user_id, reason, wait_key) WHERE (wait_key IS NOT NULL);
+
+CREATE INDEX rollup_marks_bucket_idx ON tally.rollup_marks USING btree (user_id, tier, bucket_start);
+
+CREATE INDEX rollup_marks_marked_at_idx ON tally.rollup_marks USING btree (marked_at);
+
+CREATE INDEX schedule_fires_job ON tally.schedule_fires USING btree (job_id) WHERE (job_id IS NOT NULL);
+
+CREATE TRIGGER agents_touch BEFORE UPDATE ON public.agents FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
+
+CREATE TRIGGER call_analytics_cache_touch BEFORE UPDATE ON public.call_analytics_cache FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
+
+CREATE TRIGGER calls_mark_deleted AFTER DELETE ON public.calls REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.mark_calls_deleted();
+
+CREATE TRIGGER calls_mark_inserted AFTER INSERT ON public.calls REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.mark_calls_inserted();
+
+CREATE TRIGGER calls_mark_truncated AFTER TRUNCATE ON public.calls FOR EACH STATEMENT EXECUTE FUNCTION tally.mark_truncated();
+
+CREATE TRIGGER calls_mark_updated AFTER UPDATE ON public.calls REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.mark_calls_updated();
+
+CREATE TRIGGER calls_touch BEFORE UPDATE ON public.calls FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
+
+CREATE TRIGGER contacts_touch BEFORE UPDATE ON public.contacts FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
+
+CREATE TRIGGER customers_reference BEFORE INSERT ON public.customers FOR EACH ROW EXECUTE FUNCTION tally.assign_customer_reference();
+
+CREATE TRIGGER customers_touch BEFORE UPDATE ON public.customers FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
+
+CREATE TRIGGER dashboard_cache_touch BEFORE UPDATE ON public.dashboard_cache FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
+
+CREATE TRIGGER follow_ups_touch BEFORE UPDATE ON public.follow_ups FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
+
+CREATE TRIGGER lead_analytics_touch BEFORE UPDATE ON public.lead_analytics FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
+
+CREATE TRIGGER leads_mark_deleted AFTER DELETE ON public.lead_analytics REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.mark_leads_changed();
+
+CREATE TRIGGER leads_mark_inserted AFTER INSERT ON public.lead_analytics REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.mark_leads_changed();
+
+CREATE TRIGGER leads_mark_truncated AFTER TRUNCATE ON public.lead_analytics FOR EACH STATEMENT EXECUTE FUNCTION tally.mark_truncated();
+
+CREATE TRIGGER leads_mark_updated AFTER UPDATE ON public.lead_analytics REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.mark_leads_changed();
+
+CREATE TRIGGER phone_numbers_touch BEFORE UPDATE ON public.phone_numbers FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
+
+CREATE TRIGGER system_config_touch BEFORE UPDATE ON public.system_config FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
+
+CREATE TRIGGER transcripts_touch BEFORE UPDATE ON public.transcripts FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
+
+CREATE TRIGGER users_touch BEFORE UPDATE ON public.users FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
+
+ALTER TABLE ONLY public.agents
+    ADD CONSTRAINT agents_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.calls
+    ADD CONSTRAINT calls_user_id_agent_id_fkey FOREIGN KEY (user_id, agent_id) REFERENCES public.agents(user_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.calls
+    ADD CONSTRAINT calls_user_id_contact_id_fkey FOREIGN KEY (user_id, contact_id) REFERENCES public.contacts(user_id, id);
+
+ALTER TABLE ONLY public.calls
+    ADD CONSTRAINT calls_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.contacts
+    ADD CONSTRAINT contacts_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.credit_transactions
+    ADD CONSTRAINT credit_transactions_user_id_call_id_fkey FOREIGN KEY (user_id, call_id) REFERENCES public.calls(user_id, id);
+
+ALTER TABLE ONLY public.credit_transactions
+    ADD CONSTRAINT credit_transactions_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_user_id_contact_id_fkey FOREIGN KEY (user_id, contact_id) REFERENCES public.contacts(user_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.customers
+    ADD CONSTRAINT customers_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.follow_ups
+    ADD CONSTRAINT follow_ups_user_id_call_id_fkey FOREIGN KEY (user_id, call_id) REFERENCES public.calls(user_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.follow_ups
+    ADD CONSTRAINT follow_ups_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.lead_analytics
+    ADD CONSTRAINT lead_analytics_user_id_call_id_fkey FOREIGN KEY (user_id, call_id) REFERENCES public.calls(user_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.transcripts
+    ADD CONSTRAINT transcripts_user_id_call_id_fkey FOREIGN KEY (user_id, call_id) REFERENCES public.calls(user_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.twilio_processed_calls
+    ADD CONSTRAINT twilio_processed_calls_user_id_contact_id_fkey FOREIGN KEY (user_id, contact_id) REFERENCES public.contacts(user_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.twilio_processed_calls
+    ADD CONSTRAINT twilio_processed_calls_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.user_sessions
+    ADD CONSTRAINT user_sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.users
+    ADD CONSTRAINT users_timezone_fkey FOREIGN KEY (timezone) REFERENCES tally.zones(zone);
+
+ALTER TABLE ONLY tally.calendar
+    ADD CONSTRAINT calendar_zone_fkey FOREIGN KEY (zone) REFERENCES tally.zones(zone) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tally.call_aliases
+    ADD CONSTRAINT call_aliases_user_id_call_id_fkey FOREIGN KEY (user_id, call_id) REFERENCES public.calls(user_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tally.call_attempts
+    ADD CONSTRAINT call_attempts_user_id_call_id_fkey FOREIGN KEY (user_id, call_id) REFERENCES public.calls(user_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tally.call_events
+    ADD CONSTRAINT call_events_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tally.customer_counters
+    ADD CONSTRAINT customer_counters_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tally.inbox_pending
+    ADD CONSTRAINT inbox_pending_user_id_inbox_id_fkey FOREIGN KEY (user_id, inbox_id) REFERENCES tally.inbox(user_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tally.lanes
+    ADD CONSTRAINT lanes_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tally.zone_offsets
+    ADD CONSTRAINT zone_offsets_zone_fkey FOREIGN KEY (zone) REFERENCES tally.zones(zone) ON DELETE CASCADE;
+
+ALTER TABLE public.agent_analytics ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY agent_analytics_api ON public.agent_analytics FOR SELECT TO tallyline_api USING ((user_id = public.current_tenant()));
+
+CREATE POLICY agent_analytics_worker ON public.agent_analytics TO tallyline_worker USING (true) WITH CHECK (true);
+
+ALTER TABLE public.agents ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY agents_api ON public.agents FOR SELECT TO tallyline_api USING ((user_id = public.current_tenant()));
+
+CREATE POLICY agents_worker ON public.agents TO tallyline_worker USING (true) WITH CHECK (true);
+
+ALTER TABLE public.call_analytics_cache ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY call_analytics_cache_api ON public.call_analytics_cache FOR SELECT TO tallyline_api USING ((user_id = public.current_tenant()));
+
+CREATE POLICY call_analytics_cache_worker ON public.call_analytics_cache TO tallyline_worker USING (true) WITH CHECK (true);
+
+ALTER TABLE public.calls ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY calls_api ON public.calls FOR SELECT TO tallyline_api USING ((user_id = public.current_tenant()));
+
+CREATE POLICY calls_worker ON public.calls TO tallyline_worker USING (true) WITH CHECK (true);
+
+ALTER TABLE public.contacts ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY contacts_api ON public.contacts FOR SELECT TO tallyline_api USING ((user_id = public.current_tenant()));
+
+CREATE POLICY contacts_worker ON public.contacts TO tallyline_worker USING (true) WITH CHECK (true);
+
+ALTER TABLE public.credit_transactions ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY credit_transactions_api ON public.credit_transactions FOR SELECT TO tallyline_api USING ((user_id = public.current_tenant()));
+
+CREATE POLICY credit_transactions_worker ON public.credit_transactions TO tallyline_worker USING (true) WITH CHECK (true);
+
+ALTER TABLE public.customers ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY customers_api ON public.customers FOR SELECT TO tallyline_api USING ((user_id = public.current_tenant()));
+
+CREATE POLICY customers_worker ON public.customers TO tallyline_worker USING (true) WITH CHECK (true);
+
+ALTER TABLE public.dashboard_cache ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY dashboard_cache_api ON public.dashboard_cache FOR SELECT TO tallyline_api USING ((user_id = public.current_tenant()));
+
+CREATE POLICY dashboard_cache_worker ON public.dashboard_cache TO tallyline_worker USING (true) WITH CHECK (true);
+
+ALTER TABLE public.follow_ups ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY follow_ups_api ON public.follow_ups FOR SELECT TO tallyline_api USING ((user_id = public.current_tenant()));
+
+CREATE POLICY follow_ups_worker ON public.follow_ups TO tallyline_worker USING (true) WITH CHECK (true);
+
+ALTER TABLE public.lead_analytics ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY lead_analytics_api ON public.lead_analytics FOR SELECT TO tallyline_api USING ((user_id = public.current_tenant()));
+
+CREATE POLICY lead_analytics_worker ON public.lead_analytics TO tallyline_worker USING (true) WITH CHECK (true);
+
+ALTER TABLE public.transcripts ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY transcripts_api ON public.transcripts FOR SELECT TO tallyline_api USING ((user_id = public.current_tenant()));
+
+CREATE POLICY transcripts_worker ON public.transcripts TO tallyline_worker USING (true) WITH CHECK (true);
+
+ALTER TABLE public.twilio_processed_calls ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY twilio_processed_calls_api ON public.twilio_processed_calls FOR SELECT TO tallyline_api USING ((user_id = public.current_tenant()));
+
+CREATE POLICY twilio_processed_calls_worker ON public.twilio_processed_calls TO tallyline_worker USING (true) WITH CHECK (true);
+
+ALTER TABLE public.user_analytics ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY user_analytics_api ON public.user_analytics FOR SELECT TO tallyline_api USING ((user_id = public.current_tenant()));
+
+CREATE POLICY user_analytics_worker ON public.user_analytics TO tallyline_worker USING (true) WITH CHECK (true);
+
+ALTER TABLE public.user_sessions ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY user_sessions_worker ON public.user_sessions TO tallyline_worker USING (true) WITH CHECK (true);
+
+ALTER TABLE public.users ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY users_api ON public.users FOR SELECT TO tallyline_api USING ((id = public.current_tenant()));
+
+CREATE POLICY users_worker ON public.users TO tallyline_worker USING (true) WITH CHECK (true);
+
+GRANT ALL ON SCHEMA public TO tallyline_owner;
+
+GRANT USAGE ON SCHEMA tally TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.assign_customer_reference() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.assign_customer_reference() TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.jobs TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.enqueue_job(kind text, payload jsonb, user_id uuid, run_after interval, queue text, priority integer, max_attempts integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.enqueue_job(kind text, payload jsonb, user_id uuid, run_after interval, queue text, priority integer, max_attempts integer) TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.ensure_zone(zone_name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.ensure_zone(zone_name text) TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.fingerprint(fields text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.fingerprint(fields text[]) TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.fingerprint_hi(digest text) FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.fingerprint_hi(digest text) TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.fingerprint_lo(digest text) FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.fingerprint_lo(digest text) TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.hour_bucket(zone_name text, instant timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.hour_bucket(zone_name text, instant timestamp with time zone) TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.local_bucket(zone_name text, tier integer, instant timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.local_bucket(zone_name text, tier integer, instant timestamp with time zone) TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.mark_calls(tenant uuid, from_time timestamp with time zone, to_time timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.mark_calls(tenant uuid, from_time timestamp with time zone, to_time timestamp with time zone) TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.mark_calls_deleted() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.mark_calls_deleted() TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.mark_calls_inserted() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.mark_calls_inserted() TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.mark_calls_updated() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.mark_calls_updated() TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.mark_leads_changed() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.mark_leads_changed() TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.mark_truncated() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.mark_truncated() TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.percentile(vals integer[], counts integer[], fraction double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.percentile(vals integer[], counts integer[], fraction double precision) TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.quarter_of(instant timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.quarter_of(instant timestamp with time zone) TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.refresh_kpi_summary() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.refresh_kpi_summary() TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.request_job(kind text, key text, user_id uuid, run_after interval, payload jsonb, queue text, priority integer, max_attempts integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.request_job(kind text, key text, user_id uuid, run_after interval, payload jsonb, queue text, priority integer, max_attempts integer) TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.touch_updated_at() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.touch_updated_at() TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.admin_audit_log TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agent_analytics TO tallyline_worker;
+GRANT SELECT ON TABLE public.agent_analytics TO tallyline_api;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.agents TO tallyline_worker;
+GRANT SELECT ON TABLE public.agents TO tallyline_api;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.call_analytics_cache TO tallyline_worker;
+GRANT SELECT ON TABLE public.call_analytics_cache TO tallyline_api;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.calls TO tallyline_worker;
+GRANT SELECT ON TABLE public.calls TO tallyline_api;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.contacts TO tallyline_worker;
+GRANT SELECT ON TABLE public.contacts TO tallyline_api;
+
+GRANT SELECT,USAGE ON SEQUENCE tally.credit_entry_seq TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.credit_transactions TO tallyline_worker;
+GRANT SELECT ON TABLE public.credit_transactions TO tallyline_api;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customers TO tallyline_worker;
+GRANT SELECT ON TABLE public.customers TO tallyline_api;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.dashboard_cache TO tallyline_worker;
+GRANT SELECT ON TABLE public.dashboard_cache TO tallyline_api;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.follow_ups TO tallyline_worker;
+GRANT SELECT ON TABLE public.follow_ups TO tallyline_api;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.lead_analytics TO tallyline_worker;
+GRANT SELECT ON TABLE public.lead_analytics TO tallyline_api;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.login_attempts TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.user_analytics TO tallyline_worker;
+GRANT SELECT ON TABLE public.user_analytics TO tallyline_api;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.users TO tallyline_worker;
+
+GRANT SELECT(id) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(email) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(name) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(credits_micros) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(credits) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(is_active) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(created_at) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(updated_at) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(role) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(company) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(website) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(location) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(bio) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(phone) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(last_login) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(timezone) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(currency) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(default_country_code) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(score_scale) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(dimension_scale) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(hot_threshold_percent) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(warm_threshold_percent) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(cold_threshold_percent) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(billing_pulse_seconds) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(credits_per_minute_micros) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT(low_credit_level) ON TABLE public.users TO tallyline_api;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.user_kpi_summary TO tallyline_worker;
+
+GRANT SELECT ON TABLE public.my_kpi_summary TO tallyline_api;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.password_reset_attempts TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.phone_numbers TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.system_config TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.transcripts TO tallyline_worker;
+GRANT SELECT ON TABLE public.transcripts TO tallyline_api;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.twilio_processed_calls TO tallyline_worker;
+GRANT SELECT ON TABLE public.twilio_processed_calls TO tallyline_api;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.user_daily_analytics TO tallyline_worker;
+GRANT SELECT ON TABLE public.user_daily_analytics TO tallyline_api;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.user_sessions TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.calendar TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.call_aliases TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.call_attempts TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.call_events TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.call_metrics TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.customer_counters TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.dead_jobs TO tallyline_worker;
+
+GRANT SELECT,USAGE ON SEQUENCE tally.dead_jobs_id_seq TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.endpoints TO tallyline_worker;
+
+GRANT SELECT,USAGE ON SEQUENCE tally.inbox_seq TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.inbox TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.inbox_pending TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.job_history TO tallyline_worker;
+
+GRANT SELECT,USAGE ON SEQUENCE tally.job_history_id_seq TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.job_leases TO tallyline_worker;
+
+GRANT SELECT,USAGE ON SEQUENCE tally.jobs_id_seq TO tallyline_worker;
+
+GRANT SELECT,USAGE ON SEQUENCE tally.lane_turn_seq TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.lanes TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.paused_queues TO tallyline_worker;
+
+GRANT SELECT,USAGE ON SEQUENCE tally.quarantine_seq TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.quarantine TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.quarter_rollups TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.rollup_buckets TO tallyline_worker;
+
+GRANT SELECT,USAGE ON SEQUENCE tally.rollup_mark_seq TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.rollup_marks TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.schedule_fires TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.schedules TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.user_emails TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.zone_offsets TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.zones TO tallyline_worker;

@@ -1,0 +1,30 @@
+-- Returns the figures of the tenant $1: day rows in [$2, $4), hour rows in [$5, $4), and per agent the sum of [$3, $4).
+-- One statement, so one snapshot: the parts of a page agree with each other.
+SELECT 'day' AS "part!", u.bucket_start, NULL::text AS agent_name,
+       u.total_calls::bigint AS "calls!", u.successful_calls::bigint AS "answered!",
+       u.voicemail_calls::bigint AS "voicemail!", u.no_answer_calls::bigint AS "no_answer!",
+       u.busy_calls::bigint AS "busy!", u.failed_outcome_calls::bigint AS "failed!",
+       u.cancelled_calls::bigint AS "cancelled!", u.in_progress_calls::bigint AS "in_progress!",
+       u.total_duration_minutes::bigint AS "minutes!", u.talk_seconds::bigint AS "talk_seconds!",
+       u.leads_generated::bigint AS "leads!", u.qualified_leads::bigint AS "qualified_leads!",
+       u.credits_micros::bigint AS "credits_micros!", u.cost_micros::bigint AS "cost_micros!"
+FROM public.user_analytics u
+WHERE u.user_id = $1 AND u.grain = 'day' AND u.bucket_start >= $2 AND u.bucket_start < $4
+UNION ALL
+SELECT 'hour', u.bucket_start, NULL,
+       u.total_calls, u.successful_calls, u.voicemail_calls, u.no_answer_calls, u.busy_calls,
+       u.failed_outcome_calls, u.cancelled_calls, u.in_progress_calls, u.total_duration_minutes, u.talk_seconds,
+       u.leads_generated, u.qualified_leads, u.credits_micros, u.cost_micros
+FROM public.user_analytics u
+WHERE u.user_id = $1 AND u.grain = 'hour' AND u.bucket_start >= $5 AND u.bucket_start < $4
+UNION ALL
+SELECT 'agent', NULL, g.name,
+       sum(a.total_calls)::bigint, sum(a.successful_calls)::bigint, sum(a.voicemail_calls)::bigint,
+       sum(a.no_answer_calls)::bigint, sum(a.busy_calls)::bigint, sum(a.failed_outcome_calls)::bigint,
+       sum(a.cancelled_calls)::bigint, sum(a.in_progress_calls)::bigint, sum(a.total_duration_minutes)::bigint,
+       sum(a.talk_seconds)::bigint, sum(a.leads_generated)::bigint, sum(a.qualified_leads)::bigint,
+       sum(a.credits_micros)::bigint, sum(a.cost_micros)::bigint
+FROM public.agent_analytics a
+LEFT JOIN public.agents g ON g.user_id = a.user_id AND g.id = a.agent_id
+WHERE a.user_id = $1 AND a.grain = 'day' AND a.bucket_start >= $3 AND a.bucket_start < $4
+GROUP BY a.agent_id, g.name

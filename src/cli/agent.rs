@@ -1,0 +1,61 @@
+//! `tallyline agent`.
+
+use uuid::Uuid;
+
+use super::Outcome;
+use super::context::Database;
+use super::table::table;
+use crate::config::Config;
+use crate::tenants;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Add an agent; events that waited for it are applied
+    Add {
+        tenant: Uuid,
+        /// The agent's id at Bolna, as webhooks name it
+        #[arg(long)]
+        bolna_agent_id: String,
+        #[arg(long)]
+        name: String,
+    },
+    /// The agents of a tenant
+    List {
+        tenant: Uuid,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outcome> {
+    let database = Database::open(&config).await?;
+    let pool = database.pool(&config).await?;
+    let mut conn = pool.acquire().await?;
+    match command {
+        Command::Add { tenant, bolna_agent_id, name } => {
+            let id = tenants::add_agent(&mut conn, tenant, &bolna_agent_id, &name).await?;
+            println!("agent {id}");
+        }
+        Command::List { tenant, json } => {
+            let agents = tenants::list_agents(&mut conn, tenant).await?;
+            if json {
+                let rows: Vec<_> = agents
+                    .iter()
+                    .map(|a| serde_json::json!({ "id": a.id, "bolna_agent_id": a.bolna_agent_id, "name": a.name, "is_active": a.is_active }))
+                    .collect();
+                println!("{}", serde_json::Value::Array(rows));
+            } else {
+                let mut table = table(&["agent", "name", "Bolna id", "active"], 4);
+                for a in agents {
+                    table.add_row([a.id.to_string(), a.name, a.bolna_agent_id, a.is_active.to_string()]);
+                }
+                println!("{table}");
+            }
+        }
+    }
+    drop(conn);
+    pool.close().await;
+    database.close().await?;
+    Ok(Outcome::Fine)
+}

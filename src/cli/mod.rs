@@ -1,0 +1,159 @@
+//! The command line: one file a command.
+//!
+//! Exit codes: 0 fine, 1 problems were found, 2 wrong usage or configuration,
+//! 3 something needed cannot be reached, 4 refused.
+
+mod agent;
+mod context;
+mod db;
+mod demo;
+mod migrate;
+mod provision;
+mod run;
+mod simulate;
+mod status;
+mod table;
+mod tenant;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, ConfigError, Overrides};
+use crate::telemetry;
+
+/// Exact analytics from the webhooks of an AI voice-calling platform.
+#[derive(Debug, Parser)]
+#[command(name = "tallyline", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command; each overrides a key of the configuration.
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// Configuration file [default: tallyline.toml, if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// PostgreSQL to use instead of the embedded one (also: DATABASE_URL)
+    #[arg(long, global = true, value_name = "URL", hide_env_values = true)]
+    database_url: Option<String>,
+    /// Where the embedded database and generated secrets live
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Folder with PostgreSQL's server programs
+    #[arg(long, global = true, value_name = "DIR")]
+    pg_bin: Option<PathBuf>,
+    /// Address of the HTTP server
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    listen: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start everything, send traffic through it, check it, show it
+    Demo(demo::Args),
+    /// Run the daemon
+    Run(run::Args),
+    /// Apply or check the database's migrations
+    Migrate(migrate::Args),
+    /// Tenants and their webhook endpoints
+    #[command(subcommand)]
+    Tenant(tenant::Command),
+    /// Agents of a tenant
+    #[command(subcommand)]
+    Agent(agent::Command),
+    /// Send made-up traffic to a receiver and write down what it must count
+    Simulate(simulate::Args),
+    /// Check that the figures are those of the calls, or of a ledger
+    Verify(verify::Args),
+    /// What waits, what lags, what failed, on one screen
+    Status(status::Args),
+    /// The embedded database server
+    #[command(subcommand)]
+    Db(db::Command),
+}
+
+/// How a command ended that could do its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Fine,
+    ProblemsFound,
+}
+
+/// Parses the command line, runs the command, says what went wrong.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: cannot start: {error}");
+            return ExitCode::from(1);
+        }
+    };
+    match runtime.block_on(execute(cli)) {
+        Ok(Outcome::Fine) => ExitCode::SUCCESS,
+        Ok(Outcome::ProblemsFound) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+async fn execute(cli: Cli) -> anyhow::Result<Outcome> {
+    let overrides = Overrides {
+        file: cli.global.config,
+        database_url: cli.global.database_url,
+        data_dir: cli.global.data_dir,
+        pg_bin: cli.global.pg_bin,
+        listen: cli.global.listen,
+    };
+    let config = config::load(&overrides, environment())?;
+    telemetry::logs::init(&config.log)?;
+    match cli.command {
+        Command::Demo(args) => demo::run(config, args).await,
+        Command::Run(args) => run::run(config, args).await,
+        Command::Migrate(args) => migrate::run(config, args).await,
+        Command::Tenant(command) => tenant::run(config, command).await,
+        Command::Agent(command) => agent::run(config, command).await,
+        Command::Simulate(args) => simulate::run(config, args).await,
+        Command::Verify(args) => verify::run(config, args).await,
+        Command::Status(args) => status::run(config, args).await,
+        Command::Db(command) => db::run(config, command).await,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is where the configuration is read")]
+fn environment() -> std::env::Vars {
+    std::env::vars()
+}
+
+/// Which of the documented codes an error means.
+fn exit_code(error: &anyhow::Error) -> u8 {
+    use tallyline_db::{MigrateError, PoolError};
+    for cause in error.chain() {
+        if cause.is::<ConfigError>() {
+            return 2;
+        }
+        if matches!(cause.downcast_ref(), Some(PoolError::Privileged { .. } | PoolError::RoleMissing { .. }))
+            || matches!(cause.downcast_ref(), Some(MigrateError::RolesMissing { .. } | MigrateError::ForeignTables { .. }))
+        {
+            return 4;
+        }
+        if cause.is::<tallyline_db::EmbeddedError>() || is_unreachable(cause) {
+            return 3;
+        }
+    }
+    1
+}
+
+fn is_unreachable(cause: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(cause.downcast_ref(), Some(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Tls(_)))
+        || cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused)
+}

@@ -1,0 +1,92 @@
+//! Tenants for made-up traffic: fresh ones each time, so that a ledger speaks
+//! of everything that they have.
+
+use sqlx::PgPool;
+use tallyline_model::Provider;
+use uuid::Uuid;
+
+use crate::receiver::SealingKey;
+use crate::simulate::{EndpointSecret, Target, TargetAgent, TwilioSecret};
+use crate::tenants::{self, CreatedEndpoint, NewTenant, TwilioAccount};
+
+/// Name, zone, currency, pulse in seconds, total scale, single scale, agents.
+type Profile = (&'static str, &'static str, &'static str, i32, i16, i16, usize);
+
+/// Zones of whole, half and quarter hours, with and without summer time.
+const PROFILES: [Profile; 6] = [
+    ("Marigold Estates", "Asia/Kolkata", "INR", 60, 15, 3, 4),
+    ("Hudson Dental", "America/New_York", "USD", 30, 15, 3, 3),
+    ("Annapurna Travel", "Asia/Kathmandu", "NPR", 60, 100, 20, 2),
+    ("Spreewald Solar", "Europe/Berlin", "EUR", 20, 15, 3, 3),
+    ("Howe Island Tours", "Australia/Lord_Howe", "AUD", 60, 15, 3, 1),
+    ("Avalon Fisheries", "America/St_Johns", "CAD", 6, 100, 20, 2),
+];
+
+/// Creates `count` tenants with agents and gives what a sender needs of them.
+pub(super) async fn provision(pool: &PgPool, key: &SealingKey, count: usize) -> anyhow::Result<Vec<Target>> {
+    let mut targets = Vec::with_capacity(count);
+    let mut conn = pool.acquire().await?;
+    for i in 0..count {
+        let profile = PROFILES[i % PROFILES.len()];
+        let round = i / PROFILES.len();
+        let name = if round == 0 { profile.0.to_owned() } else { format!("{} {}", profile.0, round + 1) };
+        targets.push(provision_one(&mut conn, key, profile, name).await?);
+    }
+    Ok(targets)
+}
+
+async fn provision_one(
+    conn: &mut sqlx::PgConnection,
+    key: &SealingKey,
+    (_, zone, currency, pulse, score_scale, dimension_scale, agents): Profile,
+    name: String,
+) -> anyhow::Result<Target> {
+    let run = Uuid::new_v4().simple().to_string();
+    let account_sid = format!("AC{run}");
+    let tenant = NewTenant {
+        timezone: zone.to_owned(),
+        currency: currency.to_owned(),
+        score_scale,
+        dimension_scale,
+        billing_pulse_seconds: pulse,
+        twilio: TwilioAccount { auth_token: None, account_sid: Some(account_sid.clone()) },
+        ..NewTenant::new(&name, format!("owner-{run}@example.com"))
+    };
+    let created = tenants::create_tenant(conn, key, tenant.clone()).await?;
+    let mut target_agents = Vec::new();
+    for n in 1..=agents {
+        let bolna_agent_id = Uuid::new_v4().to_string();
+        let agent_name = format!("{} {n}", ["Reception", "Follow-up", "Booking", "Support"][(n - 1) % 4]);
+        let id = tenants::add_agent(conn, created.user_id, &bolna_agent_id, &agent_name).await?;
+        target_agents.push(TargetAgent { id, bolna_agent_id, name: agent_name });
+    }
+    let endpoint = |provider: Provider| -> anyhow::Result<&CreatedEndpoint> {
+        created
+            .endpoints
+            .iter()
+            .find(|e| e.provider == provider)
+            .ok_or_else(|| anyhow::anyhow!("tenant has no endpoint for {}", provider.as_str()))
+    };
+    let secret = |e: &CreatedEndpoint| EndpointSecret { endpoint: e.endpoint.clone(), secret: e.secret.clone() };
+    let twilio = endpoint(Provider::Twilio)?;
+    Ok(Target {
+        user_id: created.user_id,
+        name,
+        timezone: zone.to_owned(),
+        billing_pulse_seconds: pulse,
+        credits_per_minute_micros: tenant.credits_per_minute_micros,
+        score_scale: i32::from(score_scale),
+        dimension_scale: i32::from(dimension_scale),
+        hot_threshold_percent: 80,
+        warm_threshold_percent: 60,
+        cold_threshold_percent: 40,
+        bolna: secret(endpoint(Provider::Bolna)?),
+        twilio: Some(TwilioSecret {
+            endpoint: twilio.endpoint.clone(),
+            auth_token: twilio.secret.clone(),
+            account_sid,
+        }),
+        analysis: Some(secret(endpoint(Provider::Analysis)?)),
+        agents: target_agents,
+    })
+}

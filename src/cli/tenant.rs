@@ -1,0 +1,182 @@
+//! `tallyline tenant`.
+
+use std::time::Duration;
+
+use tallyline_model::Provider;
+use uuid::Uuid;
+
+use super::Outcome;
+use super::context::Database;
+use super::table::{grouped, micros, table};
+use crate::config::Config;
+use crate::receiver::SealingKey;
+use crate::tenants::{self, CreatedEndpoint, NewTenant, TwilioAccount};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Create a tenant with its three webhook endpoints; the secrets are shown once
+    Add(Add),
+    /// All tenants
+    List {
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change a tenant's settings
+    Set {
+        tenant: Uuid,
+        /// IANA zone; hours, days and months are rebuilt in the new one
+        #[arg(long)]
+        timezone: Option<String>,
+        /// Whether the tenant appears in the KPI view and gets caches
+        #[arg(long)]
+        active: Option<bool>,
+    },
+    /// Give an endpoint a new secret; the old one is accepted for a while
+    RotateSecret {
+        tenant: Uuid,
+        /// bolna, twilio or analysis
+        provider: String,
+        /// Hours that the old secret is still accepted
+        #[arg(long, default_value_t = 24)]
+        overlap_hours: u64,
+        /// Secret to use, read from standard input, instead of a random one
+        #[arg(long)]
+        from_stdin: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Add {
+    #[arg(long)]
+    name: String,
+    #[arg(long)]
+    email: String,
+    /// IANA zone such as Asia/Kolkata
+    #[arg(long, default_value = "UTC")]
+    timezone: String,
+    /// Currency of the provider's prices
+    #[arg(long, default_value = "USD")]
+    currency: String,
+    /// What the analysis calls a full total score
+    #[arg(long, default_value_t = 15)]
+    score_scale: i16,
+    /// What the analysis calls a full single score
+    #[arg(long, default_value_t = 3)]
+    dimension_scale: i16,
+    /// Calls are charged by begun pulses of this length
+    #[arg(long, default_value_t = 60)]
+    billing_pulse_seconds: i32,
+    /// Calling code for numbers without one, such as 91
+    #[arg(long)]
+    default_country_code: Option<String>,
+    /// Twilio's account; events of another one are held back
+    #[arg(long)]
+    twilio_account_sid: Option<String>,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outcome> {
+    let database = Database::open(&config).await?;
+    let key = SealingKey::from_config(&config.secrets, &config.database.data_dir)?;
+    let pool = database.pool(&config).await?;
+    let mut conn = pool.acquire().await?;
+    match command {
+        Command::Add(add) => {
+            let json = add.json;
+            let created = tenants::create_tenant(&mut conn, &key, new_tenant(add)).await?;
+            print_created(&config, created.user_id, &created.endpoints, json);
+        }
+        Command::List { json } => list(&mut conn, json).await?,
+        Command::Set { tenant, timezone, active } => {
+            if let Some(zone) = timezone {
+                tenants::set_timezone(&mut conn, tenant, &zone).await?;
+                println!("zone is {zone}; hours, days and months are being rebuilt");
+            }
+            if let Some(active) = active {
+                tenants::set_active(&mut conn, tenant, active).await?;
+                println!("active: {active}");
+            }
+        }
+        Command::RotateSecret { tenant, provider, overlap_hours, from_stdin } => {
+            let provider: Provider =
+                provider.parse().map_err(|_| anyhow::anyhow!("provider is bolna, twilio or analysis"))?;
+            let supplied = if from_stdin { Some(read_secret()?) } else { None };
+            let overlap = Duration::from_secs(overlap_hours.saturating_mul(3600));
+            let endpoint =
+                tenants::rotate_secret(&mut conn, &key, tenant, provider, supplied.as_deref(), overlap).await?;
+            print_created(&config, tenant, &[endpoint], false);
+        }
+    }
+    drop(conn);
+    pool.close().await;
+    database.close().await?;
+    Ok(Outcome::Fine)
+}
+
+fn new_tenant(add: Add) -> NewTenant {
+    NewTenant {
+        timezone: add.timezone,
+        currency: add.currency,
+        score_scale: add.score_scale,
+        dimension_scale: add.dimension_scale,
+        billing_pulse_seconds: add.billing_pulse_seconds,
+        default_country_code: add.default_country_code,
+        twilio: TwilioAccount { auth_token: None, account_sid: add.twilio_account_sid },
+        ..NewTenant::new(add.name, add.email)
+    }
+}
+
+fn read_secret() -> anyhow::Result<String> {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn print_created(config: &Config, user_id: Uuid, endpoints: &[CreatedEndpoint], json: bool) {
+    let url = |e: &CreatedEndpoint| format!("{}/webhooks/{}/{}", config.public_origin(), e.provider.as_str(), e.endpoint);
+    if json {
+        let endpoints: Vec<_> = endpoints
+            .iter()
+            .map(|e| serde_json::json!({ "provider": e.provider.as_str(), "url": url(e), "secret": e.secret }))
+            .collect();
+        println!("{}", serde_json::json!({ "user_id": user_id, "endpoints": endpoints }));
+        return;
+    }
+    println!("tenant {user_id}");
+    for endpoint in endpoints {
+        println!("{:9} {}", endpoint.provider.as_str(), url(endpoint));
+        println!("{:9} secret {}", "", endpoint.secret);
+    }
+    println!("The secrets are shown this once. Bolna: header Authorization: Bearer <secret>.");
+}
+
+async fn list(conn: &mut sqlx::PgConnection, json: bool) -> anyhow::Result<()> {
+    let tenants = tenants::list_tenants(conn).await?;
+    if json {
+        let rows: Vec<_> = tenants
+            .iter()
+            .map(|t| {
+                serde_json::json!({ "user_id": t.user_id, "name": t.name, "email": t.email, "timezone": t.timezone,
+                    "currency": t.currency, "credits_micros": t.credits_micros, "is_active": t.is_active, "agents": t.agents })
+            })
+            .collect();
+        println!("{}", serde_json::Value::Array(rows));
+        return Ok(());
+    }
+    let mut table = table(&["tenant", "name", "zone", "active", "agents", "credits"], 4);
+    for t in tenants {
+        table.add_row([
+            t.user_id.to_string(),
+            t.name,
+            t.timezone,
+            t.is_active.to_string(),
+            grouped(t.agents),
+            micros(t.credits_micros),
+        ]);
+    }
+    println!("{table}");
+    Ok(())
+}

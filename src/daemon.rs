@@ -1,0 +1,295 @@
+//! The running process: which roles it plays, how they start and how they stop.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use axum::Router;
+use metrics_exporter_prometheus::PrometheusHandle;
+use sqlx::PgPool;
+use tallyline_jobs::{Deps, ProcessCallEvents, RollUp, process_call_events, purge_expired, roll_up};
+use tallyline_queue::{Hint, Missed, Overlap, Runner, ScheduleSpec};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{self, Config};
+use crate::receiver::{self, Receiver, SealingKey};
+use crate::{dashboard, telemetry};
+
+/// Time that running jobs have to end when the process is asked to stop.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// What a process does. All of them by default; apart with `--roles`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Receiver,
+    Worker,
+    Scheduler,
+    Dashboard,
+}
+
+impl Role {
+    pub const ALL: [Role; 4] = [Role::Receiver, Role::Worker, Role::Scheduler, Role::Dashboard];
+}
+
+impl FromStr for Role {
+    type Err = anyhow::Error;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "receiver" => Ok(Role::Receiver),
+            "worker" => Ok(Role::Worker),
+            "scheduler" => Ok(Role::Scheduler),
+            "dashboard" => Ok(Role::Dashboard),
+            _ => bail!("unknown role \"{name}\"; roles are receiver, worker, scheduler, dashboard"),
+        }
+    }
+}
+
+/// A running process. Dropping it stops it without waiting; use [`Daemon::stop`].
+pub struct Daemon {
+    /// Where it listens.
+    pub address: SocketAddr,
+    pub pool: PgPool,
+    shutdown: CancellationToken,
+    runner: Option<Runner>,
+    receiver: Option<Receiver>,
+    tasks: JoinSet<anyhow::Result<()>>,
+}
+
+impl Daemon {
+    /// Starts the given roles against a migrated database.
+    ///
+    /// # Errors
+    /// When the database cannot be used, its schema is not this program's, the
+    /// account is privileged, or the address is taken.
+    pub async fn start(
+        config: Arc<Config>,
+        database_url: &str,
+        roles: &[Role],
+        metrics: PrometheusHandle,
+    ) -> anyhow::Result<Self> {
+        let difference = tallyline_db::migrate::check(database_url).await?;
+        if !difference.is_none() {
+            bail!("the database's schema is not this program's: {difference:?}; run `tallyline migrate`");
+        }
+        let pool = connect(&config, database_url).await?;
+        tallyline_db::pool::refuse_privileged(&pool).await?;
+
+        let shutdown = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let inbox_hint = Hint::new();
+
+        let receiver = roles
+            .contains(&Role::Receiver)
+            .then(|| start_receiver(&config, &pool, &inbox_hint, &shutdown, &mut tasks))
+            .transpose()?;
+        let runner = start_runner(&config, &pool, &inbox_hint, roles)?;
+
+        let router = router(&config, &pool, receiver.as_ref(), roles, &metrics);
+        telemetry::service::export_start(&pool).await?;
+        let (ready, stop) = (telemetry::readiness::database(pool.clone()), shutdown.clone());
+        let exported = telemetry::service::run(pool.clone(), metrics, ready, stop);
+        tasks.spawn(async move {
+            exported.await;
+            Ok(())
+        });
+
+        let listener = TcpListener::bind(&config.http.listen)
+            .await
+            .with_context(|| format!("cannot listen on {} (http.listen)", config.http.listen))?;
+        let address = listener.local_addr()?;
+        let (http, stop) = (config.http.clone(), shutdown.clone());
+        tasks.spawn(async move {
+            receiver::serve(listener, router, &http, stop).await.context("the HTTP server ended")
+        });
+        tracing::info!(%address, ?roles, "listening");
+        Ok(Daemon { address, pool, shutdown, runner, receiver, tasks })
+    }
+
+    /// Returns when a part has ended by itself, which none should.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        match self.tasks.join_next().await {
+            Some(Ok(Err(error))) => error,
+            Some(Err(error)) => error.into(),
+            Some(Ok(Ok(()))) => anyhow::anyhow!("a part of the process ended"),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops in order: no new requests, what was accepted is committed, running
+    /// jobs end or are given back.
+    pub async fn stop(mut self) {
+        self.shutdown.cancel();
+        while self.tasks.join_next().await.is_some() {}
+        if let Some(receiver) = self.receiver.take() {
+            receiver.finish().await;
+        }
+        if let Some(runner) = self.runner.take() {
+            runner.shutdown(GRACE).await;
+        }
+        self.pool.close().await;
+    }
+}
+
+/// The pool of a process, as `tallyline_worker`.
+///
+/// # Errors
+/// When the database cannot be reached or the account may not take the role.
+pub async fn connect(config: &Config, database_url: &str) -> Result<PgPool, tallyline_db::PoolError> {
+    let mut options = tallyline_db::PoolOptions::new(database_url);
+    options.max_connections = config.database.max_connections;
+    options.statement_timeout = Duration::from_secs(config.database.statement_timeout_seconds);
+    tallyline_db::pool::connect(&options).await
+}
+
+fn start_receiver(
+    config: &Arc<Config>,
+    pool: &PgPool,
+    inbox_hint: &Hint,
+    shutdown: &CancellationToken,
+    tasks: &mut JoinSet<anyhow::Result<()>>,
+) -> anyhow::Result<Receiver> {
+    let key = SealingKey::from_config(&config.secrets, &config.database.data_dir)?;
+    let stored = Arc::new(Notify::new());
+    let receiver =
+        Receiver::start(pool.clone(), Arc::clone(config), key, Arc::clone(&stored), shutdown.clone());
+    let (hint, stop) = (inbox_hint.clone(), shutdown.clone());
+    tasks.spawn(async move {
+        loop {
+            tokio::select! {
+                () = stored.notified() => hint.ring(),
+                () = stop.cancelled() => return Ok(()),
+            }
+        }
+    });
+    Ok(receiver)
+}
+
+/// The worker and the scheduler; none when the process plays neither role.
+fn start_runner(
+    config: &Config,
+    pool: &PgPool,
+    inbox_hint: &Hint,
+    roles: &[Role],
+) -> anyhow::Result<Option<Runner>> {
+    let (works, schedules) = (roles.contains(&Role::Worker), roles.contains(&Role::Scheduler));
+    if !works && !schedules {
+        return Ok(None);
+    }
+    let deps = Arc::new(deps(config, pool));
+    let label = format!("process {}", std::process::id());
+    let mut builder = Runner::builder(pool.clone(), tallyline_jobs::registry()?, deps)
+        .label(label)
+        .schedules(schedule_specs(config)?, schedules);
+    if works {
+        let rollup_hint = Hint::new();
+        let process = ProcessCallEvents {
+            pool: pool.clone(),
+            options: process_options(config),
+            rollup_hint: rollup_hint.clone(),
+        };
+        let roll_up = RollUp { pool: pool.clone(), options: roll_up_options(config) };
+        builder = builder
+            .drain(tallyline_jobs::process_drain(process, inbox_hint, config.process.concurrency))
+            .drain(tallyline_jobs::roll_up_drain(roll_up, &rollup_hint, config.roll_up.concurrency));
+    } else {
+        builder = builder.queue("default", 0);
+    }
+    Ok(Some(builder.start()?))
+}
+
+fn deps(config: &Config, pool: &PgPool) -> Deps {
+    let keep = &config.retention;
+    Deps {
+        pool: pool.clone(),
+        dashboards_expire_seconds: config.rebuild_dashboards.expires_seconds,
+        retention: purge_expired::Retention {
+            inbox_body_days: keep.inbox_body_days,
+            login_attempt_days: keep.login_attempt_days,
+            password_reset_days: keep.password_reset_days,
+            quarantine_days: keep.quarantine_days,
+            job_history_days: keep.job_history_days,
+        },
+    }
+}
+
+fn process_options(config: &Config) -> process_call_events::Options {
+    let process = &config.process;
+    process_call_events::Options {
+        batch_events: process.batch_events,
+        batch_tenants: process.batch_tenants,
+        twilio_wait_seconds: process.twilio_wait_seconds as f64,
+        max_lane_claims: process.max_lane_claims,
+        max_event_claims: process.max_event_claims,
+    }
+}
+
+fn roll_up_options(config: &Config) -> roll_up::Options {
+    roll_up::Options {
+        batch_buckets: config.roll_up.batch_buckets,
+        kpi_debounce_seconds: config.refresh_kpi_summary.debounce_seconds,
+        dashboards_debounce_seconds: config.rebuild_dashboards.debounce_seconds,
+    }
+}
+
+/// The schedules of the configuration; a job that does not exist is an error.
+fn schedule_specs(config: &Config) -> anyhow::Result<Vec<ScheduleSpec>> {
+    let registry = tallyline_jobs::registry()?;
+    let known: Vec<&str> = registry.kinds().collect();
+    config.schedule.iter().map(|schedule| schedule_spec(schedule, &known)).collect()
+}
+
+fn schedule_spec(schedule: &config::Schedule, known: &[&str]) -> anyhow::Result<ScheduleSpec> {
+    let name = &schedule.name;
+    if !known.contains(&schedule.job.as_str()) {
+        bail!("schedule {name}: there is no job \"{}\"; jobs are {}", schedule.job, known.join(", "));
+    }
+    let missed = match schedule.missed.as_str() {
+        "skip" => Missed::Skip,
+        "coalesce" => Missed::Coalesce,
+        "catch_up" => Missed::CatchUp,
+        other => bail!("schedule {name}: missed is \"{other}\", not skip, coalesce or catch_up"),
+    };
+    let overlap = match schedule.overlap.as_str() {
+        "allow" => Overlap::Allow,
+        "skip" => Overlap::Skip,
+        "queue" => Overlap::Queue,
+        other => bail!("schedule {name}: overlap is \"{other}\", not allow, skip or queue"),
+    };
+    Ok(ScheduleSpec {
+        name: name.clone(),
+        kind: schedule.job.clone(),
+        queue: "default".to_owned(),
+        priority: 2,
+        max_attempts: 5,
+        cron: schedule.cron.clone(),
+        timezone: schedule.timezone.clone(),
+        payload: serde_json::json!({}),
+        missed,
+        overlap,
+    })
+}
+
+/// Every process shows its metrics and health; the rest goes by role.
+fn router(
+    config: &Arc<Config>,
+    pool: &PgPool,
+    receiver: Option<&Receiver>,
+    roles: &[Role],
+    metrics: &PrometheusHandle,
+) -> Router {
+    let ready = telemetry::readiness::database(pool.clone());
+    let mut router = telemetry::routes::router(metrics.clone(), ready);
+    if let Some(receiver) = receiver {
+        router = router.merge(receiver.router());
+    }
+    if roles.contains(&Role::Dashboard) {
+        router = router.merge(dashboard::router(pool.clone(), Arc::clone(config)));
+    }
+    telemetry::http::measured(router)
+}

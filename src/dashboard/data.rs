@@ -1,0 +1,252 @@
+//! What a page needs, read from the roll-ups: cost is independent of the number
+//! of calls.
+//!
+//! Figures are read as `tallyline_api` inside the tenant's own transaction, so
+//! row-level security stands behind every WHERE. The calendar, the marks and
+//! the inbox belong to schema `tally`, which that role cannot see; they are read
+//! by the pool's own role.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::figures::Figures;
+
+/// Tenants that the picker lists at most.
+const MAX_LISTED_TENANTS: i64 = 500;
+/// Waiting rows are counted up to this; more would cost more than it tells.
+pub const MAX_COUNTED: i64 = 100_000;
+
+/// A line of the picker.
+#[derive(Debug)]
+pub struct TenantName {
+    pub id: Uuid,
+    pub name: String,
+    pub is_active: bool,
+}
+
+/// The tenant itself.
+#[derive(Debug)]
+pub struct Tenant {
+    pub id: Uuid,
+    pub name: String,
+    /// ISO 4217.
+    pub currency: String,
+    /// Balance in micro-credits.
+    pub credits_micros: i64,
+}
+
+/// How far the figures lag behind what was received.
+#[derive(Debug)]
+pub struct Freshness {
+    /// The database's clock when this was read, before the figures were.
+    pub now: DateTime<Utc>,
+    /// Events of the inbox that no call shows yet, counted up to [`MAX_COUNTED`] + 1.
+    pub waiting_events: i64,
+    pub oldest_event_at: Option<DateTime<Utc>>,
+    /// Changes that no figure shows yet, counted up to [`MAX_COUNTED`] + 1.
+    pub marks: i64,
+    pub oldest_mark_at: Option<DateTime<Utc>>,
+    pub quarantined: i64,
+}
+
+impl Freshness {
+    /// Everything acknowledged before this instant is in the figures, unless it
+    /// is in quarantine.
+    pub fn complete_until(&self) -> DateTime<Utc> {
+        [self.oldest_event_at, self.oldest_mark_at].into_iter().flatten().fold(self.now, Ord::min)
+    }
+
+    /// Zero when nothing waits.
+    pub fn lag(&self) -> TimeDelta {
+        self.now - self.complete_until()
+    }
+
+    pub fn is_complete(&self) -> bool {
+        self.oldest_event_at.is_none() && self.oldest_mark_at.is_none()
+    }
+}
+
+/// A local day with its figures; zeros where no roll-up row exists.
+#[derive(Debug)]
+pub struct Day {
+    pub date: NaiveDate,
+    pub figures: Figures,
+}
+
+/// A local hour of today.
+#[derive(Debug)]
+pub struct Hour {
+    pub start: DateTime<Utc>,
+    /// The hour of the wall clock, 0 to 23; repeats where the clock goes back.
+    pub hour: i32,
+    pub figures: Figures,
+}
+
+/// An agent over the period; no name when the agent was deleted.
+#[derive(Debug)]
+pub struct Agent {
+    pub name: Option<String>,
+    pub figures: Figures,
+}
+
+/// Everything that one page shows.
+#[derive(Debug)]
+pub struct Page {
+    pub tenant: Tenant,
+    pub zone: String,
+    pub freshness: Freshness,
+    /// Oldest first, today last.
+    pub days: Vec<Day>,
+    pub previous_from: NaiveDate,
+    pub previous_until: NaiveDate,
+    pub total: Figures,
+    pub previous: Figures,
+    pub hours: Vec<Hour>,
+    /// Most calls first.
+    pub agents: Vec<Agent>,
+}
+
+#[derive(Debug)]
+struct Row {
+    part: String,
+    bucket_start: Option<DateTime<Utc>>,
+    agent_name: Option<String>,
+    calls: i64,
+    answered: i64,
+    voicemail: i64,
+    no_answer: i64,
+    busy: i64,
+    failed: i64,
+    cancelled: i64,
+    in_progress: i64,
+    minutes: i64,
+    talk_seconds: i64,
+    leads: i64,
+    qualified_leads: i64,
+    credits_micros: i64,
+    cost_micros: i64,
+}
+
+impl Row {
+    fn figures(&self) -> Figures {
+        Figures {
+            calls: self.calls,
+            outcomes: [
+                self.answered,
+                self.voicemail,
+                self.no_answer,
+                self.busy,
+                self.failed,
+                self.cancelled,
+                self.in_progress,
+            ],
+            minutes: self.minutes,
+            talk_seconds: self.talk_seconds,
+            leads: self.leads,
+            qualified_leads: self.qualified_leads,
+            credits_micros: self.credits_micros,
+            cost_micros: self.cost_micros,
+        }
+    }
+}
+
+struct Bucket {
+    start: DateTime<Utc>,
+    end: DateTime<Utc>,
+    date: NaiveDate,
+}
+
+/// The first tenants by name.
+///
+/// # Errors
+/// When the database cannot be asked; likewise below.
+pub async fn tenants(pool: &PgPool) -> Result<Vec<TenantName>, sqlx::Error> {
+    sqlx::query_file_as!(TenantName, "sql/dashboard/tenants.sql", MAX_LISTED_TENANTS).fetch_all(pool).await
+}
+
+/// The page of one tenant over its last `day_count` local days; `None` when there
+/// is no such tenant.
+pub async fn page(pool: &PgPool, user_id: Uuid, day_count: u16) -> Result<Option<Page>, sqlx::Error> {
+    let Some(zone) = sqlx::query_file_scalar!("sql/dashboard/zone.sql", user_id).fetch_optional(pool).await? else {
+        return Ok(None);
+    };
+    // Before the figures: what was complete then is still complete below.
+    let freshness = freshness(pool, user_id).await?;
+    let buckets = days(pool, &zone, i64::from(day_count) * 2).await?;
+    let middle = buckets.len().saturating_sub(usize::from(day_count));
+    let (Some(first), Some(period), Some(today)) = (buckets.first(), buckets.get(middle), buckets.last()) else {
+        return Ok(None);
+    };
+    let hour_buckets =
+        sqlx::query_file!("sql/dashboard/hours.sql", zone, today.start, today.end).fetch_all(pool).await?;
+
+    let mut tx = tallyline_db::pool::tenant_tx(pool, user_id).await?;
+    let tenant = sqlx::query_file_as!(Tenant, "sql/dashboard/tenant.sql", user_id).fetch_optional(&mut *tx).await?;
+    let rows = sqlx::query_file_as!(
+        Row,
+        "sql/dashboard/figures.sql",
+        user_id,
+        first.start,
+        period.start,
+        today.end,
+        today.start
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    let Some(tenant) = tenant else { return Ok(None) };
+
+    let by_start = |part: &str| -> BTreeMap<DateTime<Utc>, Figures> {
+        rows.iter().filter(|r| r.part == part).filter_map(|r| Some((r.bucket_start?, r.figures()))).collect()
+    };
+    let (by_day, by_hour) = (by_start("day"), by_start("hour"));
+    let mut all_days: Vec<Day> = buckets
+        .iter()
+        .map(|b| Day { date: b.date, figures: by_day.get(&b.start).copied().unwrap_or_default() })
+        .collect();
+    let period_days = all_days.split_off(middle);
+    let hours = hour_buckets
+        .into_iter()
+        .map(|h| Hour {
+            start: h.bucket_start,
+            hour: h.hour,
+            figures: by_hour.get(&h.bucket_start).copied().unwrap_or_default(),
+        })
+        .collect();
+    Ok(Some(Page {
+        tenant,
+        zone,
+        freshness,
+        previous_from: first.date,
+        previous_until: all_days.last().map_or(first.date, |d| d.date),
+        total: period_days.iter().map(|d| d.figures).sum(),
+        previous: all_days.iter().map(|d| d.figures).sum(),
+        days: period_days,
+        hours,
+        agents: agents(&rows),
+    }))
+}
+
+async fn freshness(pool: &PgPool, user_id: Uuid) -> Result<Freshness, sqlx::Error> {
+    sqlx::query_file_as!(Freshness, "sql/dashboard/freshness.sql", user_id, MAX_COUNTED + 1).fetch_one(pool).await
+}
+
+/// Oldest first.
+async fn days(pool: &PgPool, zone: &str, count: i64) -> Result<Vec<Bucket>, sqlx::Error> {
+    let rows = sqlx::query_file!("sql/dashboard/days.sql", zone, count).fetch_all(pool).await?;
+    let newest_first = rows.into_iter().map(|r| Bucket { start: r.bucket_start, end: r.bucket_end, date: r.date });
+    let mut buckets: Vec<Bucket> = newest_first.collect();
+    buckets.reverse();
+    Ok(buckets)
+}
+
+fn agents(rows: &[Row]) -> Vec<Agent> {
+    let of_agents = rows.iter().filter(|r| r.part == "agent");
+    let mut agents: Vec<Agent> =
+        of_agents.map(|r| Agent { name: r.agent_name.clone(), figures: r.figures() }).collect();
+    agents.sort_by(|a, b| b.figures.calls.cmp(&a.figures.calls).then_with(|| a.name.cmp(&b.name)));
+    agents
+}

@@ -1,0 +1,140 @@
+//! The dashboard: one page per tenant, made by the server from roll-ups.
+//!
+//! It works without a script and loads nothing from elsewhere.
+
+mod access;
+mod assets;
+mod chart;
+mod data;
+mod figures;
+pub(crate) mod format;
+mod tables;
+mod tiles;
+mod view;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Query, State};
+use axum::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use maud::{Markup, html};
+use serde::Deserialize;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::config::Config;
+
+const DEFAULT_DAYS: u16 = 30;
+const MAX_DAYS: u16 = 366;
+
+/// Sent with every answer. Inline styles and scripts, frames and foreign origins
+/// are refused by the browser.
+const SECURITY_HEADERS: [(&str, &str); 6] = [
+    (
+        "content-security-policy",
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
+         base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("x-frame-options", "DENY"),
+];
+
+/// `GET /` and the files that it refers to.
+///
+/// The server must hand on the peer's address
+/// (`into_make_service_with_connect_info::<SocketAddr>` or the same extension);
+/// without it, and without `dashboard.public`, every request is refused.
+pub fn router(pool: PgPool, config: Arc<Config>) -> Router {
+    Router::new()
+        .route("/", get(page))
+        .route(assets::STYLE.path, get(async || assets::STYLE.response()))
+        .route(assets::SCRIPT.path, get(async || assets::SCRIPT.response()))
+        .route(assets::ICON.path, get(async || assets::ICON.response()))
+        .with_state(pool)
+        .layer(from_fn_with_state(config.dashboard.public, access::guard))
+        .layer(from_fn(async |request, next: axum::middleware::Next| {
+            let mut response = next.run(request).await;
+            add_security_headers(response.headers_mut());
+            response
+        }))
+}
+
+fn add_security_headers(headers: &mut HeaderMap) {
+    for (name, value) in SECURITY_HEADERS {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    // Figures of a tenant belong in no cache; the assets have said otherwise.
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// `/?tenant=<uuid>&days=30`; texts, since a wrong one deserves a page of its own.
+#[derive(Debug, Deserialize)]
+struct Asked {
+    tenant: Option<String>,
+    days: Option<String>,
+}
+
+async fn page(State(pool): State<PgPool>, Query(asked): Query<Asked>) -> Response {
+    match answer(&pool, &asked).await {
+        Ok(response) => response,
+        Err(error) => {
+            tracing::error!(error = %error, "the dashboard could not read the database");
+            let text =
+                html! { p { "The database does not answer. Webhooks may still be accepted; try again in a moment." } };
+            answer_with(StatusCode::SERVICE_UNAVAILABLE, view::message("No figures at the moment", &text, &[]))
+        }
+    }
+}
+
+async fn answer(pool: &PgPool, asked: &Asked) -> Result<Response, sqlx::Error> {
+    let tenants = data::tenants(pool).await?;
+    let Some(days) = days_asked(asked) else {
+        let text = html! { p { "A period has 1 to " (MAX_DAYS) " days." } };
+        return Ok(answer_with(StatusCode::BAD_REQUEST, view::message("No such period", &text, &tenants)));
+    };
+    let user_id = match &asked.tenant {
+        Some(text) => text.parse::<Uuid>().ok(),
+        None => match tenants.iter().find(|t| t.is_active).or(tenants.first()) {
+            Some(first) => Some(first.id),
+            None => return Ok(answer_with(StatusCode::OK, view::message("No tenant yet", &first_steps(), &[]))),
+        },
+    };
+    let page = match user_id {
+        Some(id) => data::page(pool, id, days).await?,
+        None => None,
+    };
+    Ok(match page {
+        Some(page) => answer_with(StatusCode::OK, view::dashboard(&page, &tenants)),
+        None => {
+            let text = html! { p { "Nobody has this id here. Choose a tenant above." } };
+            answer_with(StatusCode::NOT_FOUND, view::message("No such tenant", &text, &tenants))
+        }
+    })
+}
+
+fn days_asked(asked: &Asked) -> Option<u16> {
+    match &asked.days {
+        None => Some(DEFAULT_DAYS),
+        Some(text) => text.parse().ok().filter(|days| (1..=MAX_DAYS).contains(days)),
+    }
+}
+
+fn first_steps() -> Markup {
+    html! {
+        p { "Figures appear here when a tenant exists and its provider posts webhooks." }
+        pre { "tallyline tenant add --help" }
+        p { "To see a page with generated traffic:" }
+        pre { "tallyline demo" }
+    }
+}
+
+fn answer_with(status: StatusCode, page: Markup) -> Response {
+    (status, Html(page.into_string())).into_response()
+}

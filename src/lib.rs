@@ -1,0 +1,15 @@
+//! Tallyline turns the webhooks of an AI voice-calling platform into exact
+//! analytics. This crate is the process around the jobs: configuration, HTTP,
+//! command line. `src/main.rs` only calls [`cli::main`].
+
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod dashboard;
+pub mod ledger;
+pub mod receiver;
+pub mod simulate;
+pub mod status;
+pub mod telemetry;
+pub mod tenants;
+pub mod verify;

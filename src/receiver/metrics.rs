@@ -1,0 +1,28 @@
+//! Names of the receiver's metrics, and what each counts.
+
+/// Requests to a webhook route by `provider` and `outcome`.
+pub const REQUESTS: &str = "tallyline_webhook_requests_total";
+/// Seconds from the headers of a webhook to its answer, by `provider`.
+pub const REQUEST_DURATION: &str = "tallyline_webhook_request_duration_seconds";
+/// Bytes of the bodies that were read whole, by `provider`.
+pub const BODY_BYTES: &str = "tallyline_webhook_body_bytes";
+/// Events that are new and durable, by `provider`.
+pub const EVENTS_STORED: &str = "tallyline_events_stored_total";
+/// Events that had been stored before, by `provider`.
+pub const EVENTS_DUPLICATE: &str = "tallyline_events_duplicate_total";
+/// Events put into quarantine by `reason`.
+pub const EVENTS_QUARANTINED: &str = "tallyline_events_quarantined_total";
+/// Events that shared one COMMIT.
+pub const GROUP_EVENTS: &str = "tallyline_group_commit_events";
+
+/// Tells the installed recorder what each metric means.
+pub fn describe() {
+    use metrics::{Unit, describe_counter, describe_histogram};
+    describe_counter!(REQUESTS, "Webhook requests by provider and outcome");
+    describe_histogram!(REQUEST_DURATION, Unit::Seconds, "Time from the headers of a webhook to its answer");
+    describe_histogram!(BODY_BYTES, Unit::Bytes, "Size of webhook bodies");
+    describe_counter!(EVENTS_STORED, "New events that are durable");
+    describe_counter!(EVENTS_DUPLICATE, "Events that had been stored before");
+    describe_counter!(EVENTS_QUARANTINED, "Events put into quarantine, by reason");
+    describe_histogram!(GROUP_EVENTS, "Events that shared one COMMIT");
+}

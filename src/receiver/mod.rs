@@ -1,0 +1,93 @@
+//! The webhook receiver: from a provider's request to a durable row of the inbox.
+//!
+//! ```text
+//! limits → authentic? → usable? → queue → one COMMIT for many → 200
+//! ```
+//!
+//! Nothing is answered 200 before its COMMIT, and nothing but the inbox (and the
+//! quarantine) is written: everything else happens later, from the inbox.
+
+mod account;
+mod allow_list;
+mod answer;
+mod authenticate;
+mod endpoints;
+mod group_commit;
+mod limits;
+pub mod metrics;
+mod quarantine;
+mod routes;
+pub mod sealing;
+mod server;
+pub mod signature;
+mod write_group;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use sqlx::PgPool;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use account::is_account_sid;
+pub use quarantine::MAX_REFUSED_PER_TENANT;
+pub use sealing::{SealingError, SealingKey};
+pub use server::serve;
+
+use crate::config::Config;
+use endpoints::Endpoints;
+use group_commit::{GroupCommit, Options};
+use routes::Door;
+
+/// A running receiver: its routes and the tasks that commit.
+pub struct Receiver {
+    door: Arc<Door>,
+    committers: JoinSet<()>,
+}
+
+impl Receiver {
+    /// Starts the committers. `inbox_hint` is notified after each COMMIT that
+    /// stored something new. They end when this receiver and its routers are
+    /// gone, at the latest some seconds after `shutdown`.
+    pub fn start(
+        pool: PgPool,
+        config: Arc<Config>,
+        key: SealingKey,
+        inbox_hint: Arc<Notify>,
+        shutdown: CancellationToken,
+    ) -> Self {
+        metrics::describe();
+        let options = Options {
+            max_in_flight: config.receiver.max_in_flight,
+            max_group: config.receiver.max_group,
+            committers: config.receiver.committers,
+            deadline: config.receiver.acknowledge_deadline(),
+        };
+        let (commits, committers) = GroupCommit::start(&pool, options, &inbox_hint, &shutdown);
+        let keep = Duration::from_secs(config.receiver.endpoint_cache_seconds);
+        let door = Door {
+            endpoints: Endpoints::new(pool.clone(), key, keep),
+            pool,
+            commits,
+            public_origin: config.public_origin(),
+            max_body_bytes: config.receiver.max_body_bytes,
+            acknowledge_deadline: config.receiver.acknowledge_deadline(),
+        };
+        Self { door: Arc::new(door), committers }
+    }
+
+    /// The routes `/webhooks/…`.
+    pub fn router(&self) -> Router {
+        routes::router(Arc::clone(&self.door))
+    }
+
+    /// Waits until what was queued is committed. Call it after the server has
+    /// ended: it waits for the routers to be dropped.
+    pub async fn finish(self) {
+        let Self { door, mut committers } = self;
+        drop(door);
+        while committers.join_next().await.is_some() {}
+    }
+}

@@ -1,0 +1,185 @@
+//! The way of a webhook request: limits, then who it is from, then whether it
+//! can be an event, then one COMMIT; only then the answer.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, OriginalUri, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, post};
+use bytes::Bytes;
+use http::HeaderMap;
+use http::request::Parts;
+use sha2::{Digest, Sha256};
+use sqlx::PgPool;
+use tallyline_model::{Provider, usable_id};
+use tokio::time::{Instant, timeout};
+
+use super::answer::Answer;
+use super::authenticate::{Claim, authenticate};
+use super::endpoints::{Endpoint, Endpoints, LookupError};
+use super::group_commit::{GroupCommit, NewEvent, StoreError, Stored};
+use super::limits::{self, Kind};
+use super::metrics::{BODY_BYTES, REQUEST_DURATION, REQUESTS};
+use super::signature::MatchedKey;
+use super::{account, quarantine};
+
+/// What the handlers share.
+pub struct Door {
+    pub pool: PgPool,
+    pub endpoints: Endpoints,
+    pub commits: GroupCommit,
+    pub public_origin: String,
+    pub max_body_bytes: usize,
+    pub acknowledge_deadline: Duration,
+}
+
+/// The three webhook routes. Every other method than POST is answered 405.
+pub fn router(door: Arc<Door>) -> Router {
+    Router::new()
+        .route("/webhooks/bolna/{endpoint}", route(Provider::Bolna))
+        .route("/webhooks/twilio/{endpoint}", route(Provider::Twilio))
+        .route("/webhooks/analysis/{endpoint}", route(Provider::Analysis))
+        .layer(DefaultBodyLimit::disable())
+        .with_state(door)
+}
+
+fn route(provider: Provider) -> MethodRouter<Arc<Door>> {
+    post(move |State(door): State<Arc<Door>>, request: Request| handle(door, provider, request))
+}
+
+async fn handle(door: Arc<Door>, provider: Provider, request: Request) -> Response {
+    let began = Instant::now();
+    let answer = door.receive(provider, request).await.unwrap_or_else(|refusal| refusal);
+    let provider = provider.as_str();
+    metrics::counter!(REQUESTS, "provider" => provider, "outcome" => answer.outcome()).increment(1);
+    metrics::histogram!(REQUEST_DURATION, "provider" => provider).record(began.elapsed().as_secs_f64());
+    answer.into_response()
+}
+
+impl Door {
+    async fn receive(&self, provider: Provider, request: Request) -> Result<Answer, Answer> {
+        let (parts, body) = request.into_parts();
+        let kind = limits::kind(provider, &parts.headers)?;
+        let body = limits::read(&parts.headers, body, self.max_body_bytes).await?;
+        metrics::histogram!(BODY_BYTES, "provider" => provider.as_str()).record(body.len() as f64);
+        timeout(self.acknowledge_deadline, self.decide(provider, &parts, kind, body))
+            .await
+            .unwrap_or(Err(Answer::Unavailable))
+    }
+
+    async fn decide(&self, provider: Provider, parts: &Parts, kind: Kind, body: Bytes) -> Result<Answer, Answer> {
+        let (endpoint, matched) = self.identify(provider, parts, kind, &body).await?;
+        if let Err(reject) = usable_id(provider, &body) {
+            return self.refuse(&endpoint, reject.reason(), &reject.to_string(), &body).await;
+        }
+        if provider == Provider::Twilio && endpoint.account_sid.is_some() && !account::names_one(&body) {
+            return self.refuse(&endpoint, account::UNNAMED, "the form names no AccountSid, or two", &body).await;
+        }
+        let event = NewEvent {
+            user_id: endpoint.user_id,
+            provider,
+            endpoint: Arc::clone(&endpoint.name),
+            body_sha256: Sha256::digest(&body).into(),
+            headers: kept_headers(&parts.headers, matched),
+            body,
+        };
+        self.store(&endpoint, event).await
+    }
+
+    /// The endpoint and the key that matched. An endpoint that does not exist is
+    /// checked against a decoy: it takes the same way to the same answer.
+    async fn identify(
+        &self,
+        provider: Provider,
+        parts: &Parts,
+        kind: Kind,
+        body: &[u8],
+    ) -> Result<(Arc<Endpoint>, MatchedKey), Answer> {
+        let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
+        let name = uri.path().rsplit('/').next().unwrap_or_default();
+        let found = self.endpoints.find(provider, name).await.map_err(|error| lookup_failed(&error))?;
+        let known = found.is_some();
+        let endpoint = found.unwrap_or_else(|| self.endpoints.decoy(provider));
+        let path_and_query = uri.path_and_query().map_or(uri.path(), |whole| whole.as_str());
+        let url = format!("{}{path_and_query}", self.public_origin);
+        let matched = authenticate(&endpoint, Claim { headers: &parts.headers, url: &url, kind, body });
+        match matched {
+            Some(matched) if known && endpoint.allows(peer(parts)) => Ok((endpoint, matched)),
+            Some(_) if known => Err(Answer::Forbidden),
+            _ => Err(Answer::Unauthenticated(provider)),
+        }
+    }
+
+    async fn store(&self, endpoint: &Endpoint, event: NewEvent) -> Result<Answer, Answer> {
+        let body = event.body.clone();
+        match self.commits.store(event).await {
+            Ok(stored) => Ok(stored.into()),
+            Err(StoreError::Unavailable) => Err(Answer::Unavailable),
+            Err(StoreError::Refused) => self.refuse(endpoint, "not_storable", "", &body).await,
+        }
+    }
+
+    async fn refuse(
+        &self,
+        endpoint: &Endpoint,
+        reason: &'static str,
+        detail: &str,
+        body: &[u8],
+    ) -> Result<Answer, Answer> {
+        match quarantine::keep_refused(&self.pool, endpoint, reason, detail, body).await {
+            Ok(()) => Err(Answer::Rejected(reason)),
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
+}
+
+impl From<Stored> for Answer {
+    fn from(stored: Stored) -> Self {
+        match stored {
+            Stored::New => Self::Accepted,
+            Stored::Duplicate => Self::Duplicate,
+        }
+    }
+}
+
+fn lookup_failed(error: &LookupError) -> Answer {
+    match error {
+        LookupError::Database(error) => unavailable(error),
+        LookupError::Sealing(error) => {
+            tracing::error!(%error, "a webhook endpoint cannot be used");
+            Answer::Failed
+        }
+    }
+}
+
+fn unavailable(error: &sqlx::Error) -> Answer {
+    // Only the kind: the text of a database error may quote what was sent.
+    let sqlstate = error.as_database_error().and_then(|error| error.code());
+    tracing::warn!(sqlstate = sqlstate.as_deref().unwrap_or("none"), "the database could not be asked for a webhook");
+    Answer::Unavailable
+}
+
+/// The other end of the connection, whatever headers claim. A server that does
+/// not say is not trusted: an allow-list then allows nobody.
+fn peer(parts: &Parts) -> IpAddr {
+    parts
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip())
+}
+
+/// Headers that help to explain an event later; none that holds a secret.
+fn kept_headers(headers: &HeaderMap, matched: MatchedKey) -> String {
+    const NAMES: [&str; 4] = ["content-type", "user-agent", "i-twilio-idempotency-token", "webhook-id"];
+    let mut kept = serde_json::Map::new();
+    for name in NAMES {
+        if let Some(text) = headers.get(name).and_then(|value| value.to_str().ok()) {
+            kept.insert(name.to_owned(), text.chars().take(256).collect::<String>().into());
+        }
+    }
+    kept.insert("key".to_owned(), matched.as_str().into());
+    serde_json::Value::Object(kept).to_string()
+}

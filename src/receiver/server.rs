@@ -1,0 +1,181 @@
+//! The HTTP server of the whole process: its own accept loop, because only there
+//! can slow and oversized requests be cut off and connections be counted.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::response::Response;
+use bytes::Bytes;
+use futures::FutureExt;
+use http::{Request, StatusCode};
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::config;
+
+/// Headers of a request, and their bytes together; more are answered 431.
+const MAX_HEADERS: usize = 64;
+const MAX_HEADER_BYTES: usize = 32 * 1024;
+
+/// How long requests under way may take once the process was asked to stop.
+const LAST_REQUESTS: Duration = Duration::from_secs(10);
+
+/// Rest after the system refused a new connection (out of descriptors, mostly).
+const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// Serves `router` until `shutdown`; then no connection is accepted, and those
+/// that exist end with the request they are serving, within ten seconds. Each
+/// request carries the address of its peer as `ConnectInfo<SocketAddr>`.
+///
+/// # Errors
+/// When the listener cannot be used at all.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: &config::Http,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    listener.local_addr()?;
+    let free = Arc::new(Semaphore::new(limits.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
+    let server = Server {
+        router,
+        header_deadline: Duration::from_secs(limits.header_deadline_seconds),
+        body_deadline: Duration::from_secs(limits.body_deadline_seconds),
+    };
+    let open = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = accept(&listener, &free) => accepted,
+        };
+        match accepted {
+            Ok((stream, peer, permit)) => {
+                let connection = server.clone().connection(stream, peer, open.watcher());
+                tokio::spawn(async move {
+                    connection.await;
+                    drop(permit);
+                });
+            }
+            Err(error) if is_of_the_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "no connection can be accepted");
+                sleep(ACCEPT_REST).await;
+            }
+        }
+    }
+    drop(listener);
+    if timeout(LAST_REQUESTS, open.shutdown()).await.is_err() {
+        tracing::warn!("requests were still under way when the server stopped");
+    }
+    Ok(())
+}
+
+type Accepted = (TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit);
+
+/// A place first, then a connection: whoever finds no place waits in the
+/// kernel's queue.
+async fn accept(listener: &TcpListener, free: &Arc<Semaphore>) -> io::Result<Accepted> {
+    let permit = Arc::clone(free).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, permit))
+}
+
+fn is_of_the_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+#[derive(Clone)]
+struct Server {
+    router: Router,
+    header_deadline: Duration,
+    body_deadline: Duration,
+}
+
+impl Server {
+    async fn connection(self, stream: TcpStream, peer: SocketAddr, watcher: Watcher) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection keeps Nagle's algorithm");
+        }
+        let header_deadline = self.header_deadline;
+        let service = service_fn(move |request| self.clone().answer(request, peer));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(header_deadline)
+            .max_headers(MAX_HEADERS)
+            .max_header_size(MAX_HEADER_BYTES)
+            .serve_connection(TokioIo::new(stream), service);
+        if let Err(error) = watcher.watch(connection).await {
+            // Peers that vanish or speak no HTTP are their own concern.
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+
+    async fn answer(self, request: Request<Incoming>, peer: SocketAddr) -> Result<Response, Infallible> {
+        let deadline = Instant::now() + self.body_deadline;
+        let mut request = request.map(|incoming| Body::new(DeadlineBody { incoming, deadline, sleep: None }));
+        request.extensions_mut().insert(ConnectInfo(peer));
+        match AssertUnwindSafe(self.router.oneshot(request)).catch_unwind().await {
+            Ok(answered) => answered,
+            Err(_) => {
+                tracing::error!("a request handler panicked");
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                Ok(response)
+            }
+        }
+    }
+}
+
+/// The body was not there in time.
+#[derive(Debug, thiserror::Error)]
+#[error("the body did not come in time")]
+pub struct BodyDeadline;
+
+/// A request's body that fails once its deadline has passed.
+struct DeadlineBody {
+    incoming: Incoming,
+    deadline: Instant,
+    /// Made at the first wait: most bodies come with their headers.
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl HttpBody for DeadlineBody {
+    type Data = Bytes;
+    type Error = axum::BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::BoxError>>> {
+        let this = self.get_mut();
+        if let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) {
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let deadline = this.deadline;
+        let sleep = this.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        sleep.as_mut().poll(cx).map(|()| Some(Err(BodyDeadline.into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}

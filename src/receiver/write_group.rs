@@ -1,0 +1,92 @@
+//! One group of distinct events, one statement, one COMMIT.
+
+use sqlx::PgPool;
+use tokio::time::{Instant, timeout_at};
+use uuid::Uuid;
+
+use super::group_commit::NewEvent;
+
+/// Why a group was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The database refuses the data of an event in the group. Only the class of
+    /// the error is kept: its text may quote the data.
+    #[error("the database refuses the data (SQLSTATE {0})")]
+    Data(String),
+    #[error("{0}")]
+    Database(sqlx::Error),
+    #[error("no COMMIT in time")]
+    TooSlow,
+}
+
+impl From<sqlx::Error> for WriteError {
+    fn from(error: sqlx::Error) -> Self {
+        match error.as_database_error().and_then(|error| error.code()) {
+            Some(code) if is_about_data(&code) => Self::Data(code.into_owned()),
+            _ => Self::Database(error),
+        }
+    }
+}
+
+/// Data exception, constraint violation, program limit exceeded: trying the same
+/// again cannot help. Everything else may pass.
+fn is_about_data(sqlstate: &str) -> bool {
+    ["22", "23", "54"].iter().any(|class| sqlstate.starts_with(class))
+}
+
+/// Writes `events`, which are distinct and in the order of their keys; answers
+/// for each whether it is new. Returns after the COMMIT.
+///
+/// # Errors
+/// When the database refuses the data, is away, or took until `until`; then it
+/// is not known whether the group was written.
+pub async fn write(pool: &PgPool, events: &[&NewEvent], until: Instant) -> Result<Vec<bool>, WriteError> {
+    let mut connection = timeout_at(until, pool.acquire()).await.map_err(|_| WriteError::TooSlow)??;
+    let user_ids: Vec<Uuid> = events.iter().map(|event| event.user_id).collect();
+    let providers: Vec<&str> = events.iter().map(|event| event.provider.as_str()).collect();
+    let endpoints: Vec<&str> = events.iter().map(|event| &*event.endpoint).collect();
+    let hashes: Vec<&[u8]> = events.iter().map(|event| event.body_sha256.as_slice()).collect();
+    let bodies: Vec<&[u8]> = events.iter().map(|event| &*event.body).collect();
+    let headers: Vec<&str> = events.iter().map(|event| event.headers.as_str()).collect();
+    let statement = sqlx::query_file!(
+        "sql/receiver/store_group.sql",
+        &user_ids,
+        &providers as &[&str],
+        &endpoints as &[&str],
+        &hashes as &[&[u8]],
+        &bodies as &[&[u8]],
+        &headers as &[&str],
+    );
+    let Ok(written) = timeout_at(until, statement.fetch_all(&mut *connection)).await else {
+        // The statement may still run; nobody else shall wait for its end.
+        connection.close_on_drop();
+        return Err(WriteError::TooSlow);
+    };
+    let mut new = vec![false; events.len()];
+    for row in written? {
+        let position = events.iter().position(|event| {
+            event.body_sha256.as_slice() == row.body_sha256
+                && event.user_id == row.user_id
+                && event.provider.as_str() == row.provider
+        });
+        if let Some(position) = position {
+            new[position] = true;
+        }
+    }
+    Ok(new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_about_data;
+
+    #[test]
+    fn only_errors_about_the_data_are_final() {
+        for code in ["22P05", "22021", "23505", "23514", "54000"] {
+            assert!(is_about_data(code), "{code}");
+        }
+        for code in ["40001", "40P01", "53100", "53300", "55P03", "57014", "57P01", "08006", "25006", "XX000"] {
+            assert!(!is_about_data(code), "{code}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The state of an installation: one screen for `tallyline status`, and the
+//! figures that the service metrics export. Both say the same because both
+//! are this.
+
+mod screen;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::PgPool;
+
+/// Names of the tiers, in the order of `tally.rollup_marks.tier`.
+pub const TIERS: [&str; 4] = ["quarter", "hour", "day", "month"];
+
+/// Why there is no status.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StatusError {
+    /// The database could not be asked.
+    #[error("cannot read the status: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The queue could not be asked.
+    #[error("cannot read the status of the queue: {0}")]
+    Queue(#[from] tallyline_queue::QueueError),
+}
+
+/// Everything on the screen. Ages are whole and part seconds by the database's clock.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// The database's clock.
+    pub at: DateTime<Utc>,
+    pub database_version: String,
+    pub tenants: i64,
+    /// The planner's estimate and not a count; `None` before the first ANALYZE.
+    pub calls_estimate: Option<i64>,
+    pub inbox: Inbox,
+    /// Always the four of [`TIERS`].
+    pub tiers: Vec<Tier>,
+    pub queues: Vec<Queue>,
+    pub dead_jobs: Vec<DeadJobs>,
+    pub schedules: Vec<Schedule>,
+    pub quarantine: Vec<Quarantine>,
+    /// `None` when the view was never refreshed.
+    pub kpi_view_age_seconds: Option<f64>,
+    /// `None` when there is no cache.
+    pub dashboard_cache_oldest_seconds: Option<f64>,
+}
+
+/// Events that no call shows yet.
+#[derive(Debug, Clone, Serialize)]
+pub struct Inbox {
+    /// To be applied.
+    pub ready: i64,
+    /// Waiting for the execution of their call, or for their next try.
+    pub waiting: i64,
+    pub oldest_seconds: Option<f64>,
+}
+
+/// A tier of the roll-ups.
+#[derive(Debug, Clone, Serialize)]
+pub struct Tier {
+    pub tier: &'static str,
+    /// Buckets with at least one mark.
+    pub dirty_buckets: i64,
+    /// Age of the oldest mark; 0 when there is none.
+    pub lag_seconds: f64,
+}
+
+/// A queue with jobs, or a paused one.
+#[derive(Debug, Clone, Serialize)]
+pub struct Queue {
+    pub queue: String,
+    pub ready: i64,
+    /// Not due yet, retries among them.
+    pub waiting: i64,
+    pub running: i64,
+    pub oldest_ready_seconds: Option<f64>,
+    pub paused: bool,
+}
+
+/// Dead letters of a kind.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeadJobs {
+    pub job: String,
+    pub dead: i64,
+}
+
+/// A schedule with its neighbouring fires.
+#[derive(Debug, Clone, Serialize)]
+pub struct Schedule {
+    pub name: String,
+    pub job: String,
+    pub cron: String,
+    pub timezone: String,
+    pub paused: bool,
+    pub next_fire_at: Option<DateTime<Utc>>,
+    pub last_fire_at: Option<DateTime<Utc>>,
+    pub last_outcome: Option<String>,
+}
+
+/// Events in quarantine for one reason.
+#[derive(Debug, Clone, Serialize)]
+pub struct Quarantine {
+    pub reason: String,
+    pub events: i64,
+}
+
+/// Reads the status. Costs what waits, not what was counted.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn collect(pool: &PgPool) -> Result<Status, StatusError> {
+    let overview = sqlx::query_file!("sql/status/overview.sql").fetch_one(pool).await?;
+    let inbox = sqlx::query_file_as!(Inbox, "sql/status/inbox.sql").fetch_one(pool).await?;
+    let quarantine = sqlx::query_file_as!(Quarantine, "sql/status/quarantine.sql").fetch_all(pool).await?;
+    let jobs = tallyline_queue::stats(pool).await?;
+    Ok(Status {
+        at: overview.at,
+        database_version: overview.database_version,
+        tenants: overview.tenants,
+        calls_estimate: overview.calls_estimate,
+        inbox,
+        tiers: tiers(pool).await?,
+        queues: jobs.queues.into_iter().map(Queue::from).collect(),
+        dead_jobs: jobs.dead.into_iter().map(|d| DeadJobs { job: d.kind, dead: d.dead }).collect(),
+        schedules: jobs.schedules.into_iter().map(Schedule::from).collect(),
+        quarantine,
+        kpi_view_age_seconds: overview.kpi_view_age_seconds,
+        dashboard_cache_oldest_seconds: overview.dashboard_cache_oldest_seconds,
+    })
+}
+
+async fn tiers(pool: &PgPool) -> Result<Vec<Tier>, sqlx::Error> {
+    let rows = sqlx::query_file!("sql/status/tiers.sql").fetch_all(pool).await?;
+    let named = TIERS.iter().zip(rows);
+    Ok(named
+        .map(|(tier, row)| Tier {
+            tier,
+            dirty_buckets: row.dirty_buckets,
+            // A mark of a moment later than this statement's clock is no negative lag.
+            lag_seconds: row.oldest_seconds.unwrap_or(0.0).max(0.0),
+        })
+        .collect())
+}
+
+impl From<tallyline_queue::QueueStats> for Queue {
+    fn from(q: tallyline_queue::QueueStats) -> Self {
+        Self {
+            queue: q.queue,
+            ready: q.ready,
+            waiting: q.waiting,
+            running: q.claimed,
+            oldest_ready_seconds: q.oldest_ready_seconds,
+            paused: q.paused,
+        }
+    }
+}
+
+impl From<tallyline_queue::ScheduleStats> for Schedule {
+    fn from(s: tallyline_queue::ScheduleStats) -> Self {
+        Self {
+            name: s.name,
+            job: s.kind,
+            cron: s.cron,
+            timezone: s.timezone,
+            paused: s.paused,
+            next_fire_at: s.next_fire_at,
+            last_fire_at: s.last_fire_at,
+            last_outcome: s.last_outcome,
+        }
+    }
+}

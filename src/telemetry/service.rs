@@ -1,0 +1,154 @@
+//! The service metrics: what waits in the database, as gauges.
+//!
+//! One task of the process reads them; a scrape never does, so that scraping
+//! more often costs the database nothing.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use ::metrics::gauge;
+use metrics_exporter_prometheus::PrometheusHandle;
+use sqlx::PgPool;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::names;
+use super::readiness::Check;
+use crate::status::{self, Status, StatusError};
+
+/// Time between two readings, from the end of one on.
+const EVERY: Duration = Duration::from_secs(5);
+/// A reading that takes longer is given up and counted as an error.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Exports the service metrics until `stop`, and does the recorder's upkeep.
+pub async fn run(pool: PgPool, handle: PrometheusHandle, ready: Check, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(EVERY);
+    // A slow database is not asked more often to make up for it.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut exporter = Exporter::default();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = turn(&mut exporter, &pool, &ready) => {}
+        }
+        handle.run_upkeep();
+    }
+}
+
+async fn turn(exporter: &mut Exporter, pool: &PgPool, ready: &Check) {
+    gauge!(names::READY).set(if ready().await.is_empty() { 1.0 } else { 0.0 });
+    let failed = match tokio::time::timeout(DEADLINE, exporter.read(pool)).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {} s", DEADLINE.as_secs()),
+    };
+    ::metrics::counter!(names::SERVICE_ERRORS).increment(1);
+    tracing::warn!(error = failed, "the service metrics could not be read and keep their last values");
+}
+
+/// Sets the metrics that never change: version, and the start by the
+/// database's clock.
+///
+/// # Errors
+/// When the database cannot be asked for its clock.
+pub async fn export_start(pool: &PgPool) -> Result<(), sqlx::Error> {
+    gauge!(names::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    let now = sqlx::query_scalar!(r#"SELECT extract(epoch FROM now())::float8 AS "now!""#).fetch_one(pool).await?;
+    gauge!(names::START_TIME).set(now);
+    Ok(())
+}
+
+/// Sets the gauges; remembers label values so that what is gone becomes 0
+/// instead of staying what it was.
+#[derive(Debug, Default)]
+pub struct Exporter {
+    queues: HashSet<String>,
+    dead: HashSet<String>,
+    reasons: HashSet<String>,
+}
+
+impl Exporter {
+    /// Reads the status once and sets every gauge of the group.
+    ///
+    /// # Errors
+    /// When the database cannot be asked; the gauges keep their values.
+    pub async fn read(&mut self, pool: &PgPool) -> Result<(), StatusError> {
+        pool_connections(pool);
+        let status = status::collect(pool).await?;
+        self.export(&status);
+        Ok(())
+    }
+
+    fn export(&mut self, status: &Status) {
+        pipeline(status);
+        let reasons = status.quarantine.iter().map(|q| (&q.reason, q.events as f64));
+        labelled(names::QUARANTINE, "reason", &mut self.reasons, reasons);
+        let dead = status.dead_jobs.iter().map(|d| (&d.job, d.dead as f64));
+        labelled(names::JOBS_DEAD, "job", &mut self.dead, dead);
+        self.queues(status);
+        gauge!(names::SERVICE_READ).set(status.at.timestamp_millis() as f64 / 1000.0);
+    }
+
+    fn queues(&mut self, status: &Status) {
+        let queues = &status.queues;
+        // Each call brings its own copy of the known names up to date; the last keeps it.
+        labelled(
+            names::JOBS_READY,
+            "queue",
+            &mut self.queues.clone(),
+            queues.iter().map(|q| (&q.queue, q.ready as f64)),
+        );
+        labelled(
+            names::JOBS_RUNNING,
+            "queue",
+            &mut self.queues.clone(),
+            queues.iter().map(|q| (&q.queue, q.running as f64)),
+        );
+        let oldest = queues.iter().map(|q| (&q.queue, q.oldest_ready_seconds.unwrap_or(0.0)));
+        labelled(names::QUEUE_OLDEST, "queue", &mut self.queues, oldest);
+    }
+}
+
+fn pipeline(status: &Status) {
+    gauge!(names::INBOX_WAITING, "state" => "ready").set(status.inbox.ready as f64);
+    gauge!(names::INBOX_WAITING, "state" => "waiting").set(status.inbox.waiting as f64);
+    gauge!(names::INBOX_OLDEST).set(status.inbox.oldest_seconds.unwrap_or(0.0).max(0.0));
+    for tier in &status.tiers {
+        gauge!(names::DIRTY_BUCKETS, "tier" => tier.tier).set(tier.dirty_buckets as f64);
+        gauge!(names::ROLLUP_LAG, "tier" => tier.tier).set(tier.lag_seconds);
+    }
+    if let Some(age) = status.kpi_view_age_seconds {
+        gauge!(names::KPI_AGE).set(age.max(0.0));
+    }
+    gauge!(names::CACHE_OLDEST).set(status.dashboard_cache_oldest_seconds.unwrap_or(0.0).max(0.0));
+}
+
+fn labelled<'a>(
+    name: &'static str,
+    label: &'static str,
+    known: &mut HashSet<String>,
+    values: impl Iterator<Item = (&'a String, f64)>,
+) {
+    let mut gone = std::mem::take(known);
+    for (value, figure) in values {
+        gauge!(name, label => value.clone()).set(figure);
+        gone.remove(value);
+        known.insert(value.clone());
+    }
+    for value in gone {
+        gauge!(name, label => value.clone()).set(0.0);
+        known.insert(value);
+    }
+}
+
+fn pool_connections(pool: &PgPool) {
+    let (size, idle) = (f64::from(pool.size()), pool.num_idle() as f64);
+    gauge!(names::POOL_CONNECTIONS, "state" => "idle").set(idle);
+    gauge!(names::POOL_CONNECTIONS, "state" => "used").set((size - idle).max(0.0));
+    gauge!(names::POOL_CONNECTIONS, "state" => "max").set(f64::from(pool.options().get_max_connections()));
+}

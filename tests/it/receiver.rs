@@ -1,0 +1,9 @@
+//! The webhook receiver from outside: real HTTP, a real database.
+
+mod door;
+mod faults;
+mod http;
+mod proxy;
+mod storing;
+pub mod support;
+mod tenants;

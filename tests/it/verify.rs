@@ -1,0 +1,6 @@
+//! `verify` finds what is wrong with the figures, all of it and nothing else.
+
+mod damage;
+mod fixture;
+mod money;
+mod scope;
