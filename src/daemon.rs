@@ -84,10 +84,11 @@ impl Daemon {
         let mut tasks = JoinSet::new();
         let inbox_hint = Hint::new();
 
-        let receiver = roles
-            .contains(&Role::Receiver)
-            .then(|| start_receiver(&config, &pool, &inbox_hint, &shutdown, &mut tasks))
-            .transpose()?;
+        let receiver = if roles.contains(&Role::Receiver) {
+            Some(start_receiver(&config, database_url, &inbox_hint, &shutdown, &mut tasks).await?)
+        } else {
+            None
+        };
         let runner = start_runner(&config, &pool, &inbox_hint, roles)?;
 
         let router = router(&config, &pool, receiver.as_ref(), roles, &metrics);
@@ -141,23 +142,36 @@ impl Daemon {
 /// # Errors
 /// When the database cannot be reached or the account may not take the role.
 pub async fn connect(config: &Config, database_url: &str) -> Result<PgPool, tallyline_db::PoolError> {
+    connect_with(config, database_url, config.database.max_connections).await
+}
+
+async fn connect_with(
+    config: &Config,
+    database_url: &str,
+    max_connections: u32,
+) -> Result<PgPool, tallyline_db::PoolError> {
     let mut options = tallyline_db::PoolOptions::new(database_url);
-    options.max_connections = config.database.max_connections;
+    options.max_connections = max_connections;
     options.statement_timeout = Duration::from_secs(config.database.statement_timeout_seconds);
     tallyline_db::pool::connect(&options).await
 }
 
-fn start_receiver(
+/// The receiver has connections of its own: however busy the jobs are, a webhook
+/// is acknowledged in time.
+async fn start_receiver(
     config: &Arc<Config>,
-    pool: &PgPool,
+    database_url: &str,
     inbox_hint: &Hint,
     shutdown: &CancellationToken,
     tasks: &mut JoinSet<anyhow::Result<()>>,
 ) -> anyhow::Result<Receiver> {
     let key = SealingKey::from_config(&config.secrets, &config.database.data_dir)?;
+    // One for each committer, some for looking endpoints up and for quarantine.
+    let connections = u32::try_from(config.receiver.committers).unwrap_or(u32::MAX).saturating_add(4);
+    let pool = connect_with(config, database_url, connections).await?;
     let stored = Arc::new(Notify::new());
     let receiver =
-        Receiver::start(pool.clone(), Arc::clone(config), key, Arc::clone(&stored), shutdown.clone());
+        Receiver::start(pool, Arc::clone(config), key, Arc::clone(&stored), shutdown.clone());
     let (hint, stop) = (inbox_hint.clone(), shutdown.clone());
     tasks.spawn(async move {
         loop {

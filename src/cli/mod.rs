@@ -114,7 +114,11 @@ async fn execute(cli: Cli) -> anyhow::Result<Outcome> {
         pg_bin: cli.global.pg_bin,
         listen: cli.global.listen,
     };
-    let config = config::load(&overrides, environment())?;
+    let mut config = config::load(&overrides, environment())?;
+    if !matches!(cli.command, Command::Run(_)) && config.log.level == "info" {
+        // What a daemon does is worth a line; a command's result is on its output.
+        config.log.level = "warn".to_owned();
+    }
     telemetry::logs::init(&config.log)?;
     match cli.command {
         Command::Demo(args) => demo::run(config, args).await,

@@ -175,8 +175,8 @@ fn days_section(page: &Page) -> Markup {
         .enumerate()
         .map(|(i, day)| Column {
             // Counted from today backwards, so that today always has its label.
-            label: if (last - i) % every == 0 { short_date(day.date) } else { String::new() },
-            minor: (last - i) % (every * 2) != 0,
+            label: if (last - i).is_multiple_of(every) { short_date(day.date) } else { String::new() },
+            minor: !(last - i).is_multiple_of(every * 2),
             title: format!("{}{}", long_date(day.date), if i == last { ", so far" } else { "" }),
             ahead: false,
             figures: day.figures,

@@ -26,9 +26,9 @@ impl Marks {
     /// a mark climbs one tier at a time, and until it has arrived the tiers
     /// above are behind too.
     pub(super) fn cover(&self, grain: Grain, start_micros: i64, end_micros: i64) -> bool {
-        Grain::ALL.into_iter().filter(|lower| *lower <= grain).zip(&self.tiers).any(|(_, starts)| {
+        Grain::ALL.into_iter().zip(&self.tiers).any(|(tier, starts)| {
             let first = starts.partition_point(|start| *start < start_micros);
-            starts.get(first).is_some_and(|start| *start < end_micros)
+            tier <= grain && starts.get(first).is_some_and(|start| *start < end_micros)
         })
     }
 }

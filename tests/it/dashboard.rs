@@ -88,7 +88,7 @@ async fn insert_day(db: &TestDb, tenant: Uuid, agent: Uuid, row: &DayRow) {
     assert_eq!(inserted.rows_affected(), 1);
 }
 
-/// Break: sum the previous period into the tiles, or end the period before today.
+/// Break: sum the previous period into the tiles.
 #[tokio::test]
 async fn the_page_shows_what_the_rows_hold() {
     let db = TestDb::new().await;
@@ -121,7 +121,7 @@ async fn the_page_shows_what_the_rows_hold() {
     assert!(!page.contains("5,555") && !page.contains("5,755"), "a day before both periods");
 }
 
-/// Break: list the days from the roll-up rows instead of the calendar.
+/// Break: leave out the days without calls.
 #[tokio::test]
 async fn a_day_without_rows_is_a_zero_and_not_a_hole() {
     let db = TestDb::new().await;
@@ -135,7 +135,7 @@ async fn a_day_without_rows_is_a_zero_and_not_a_hole() {
     assert!(text.contains("<p class=\"value\">–</p>"), "0 of 0 is no answer rate");
 }
 
-/// Break: `PreEscaped(&page.tenant.name)`.
+/// Break: `PreEscaped(&page.tenant.name)` in the heading.
 #[tokio::test]
 async fn names_are_text_and_never_markup() {
     let db = TestDb::new().await;
@@ -166,7 +166,7 @@ async fn another_tenants_figures_never_appear() {
     }
 }
 
-/// Break: read `now()` after the figures, or leave out one of the two queues.
+/// Break: leave the inbox out of the oldest time.
 #[tokio::test]
 async fn what_waits_is_said_and_dated() {
     let db = TestDb::new().await;
@@ -190,7 +190,7 @@ async fn what_waits_is_said_and_dated() {
     assert!(waiting.contains("Lag 2 h 0 min"), "the oldest of both: {waiting}");
 }
 
-/// Break: treat a missing or foreign peer as local.
+/// Break: take every known peer for a local one.
 #[tokio::test]
 async fn only_this_machine_reads_it_unless_it_is_public() {
     let db = TestDb::new().await;
@@ -217,7 +217,7 @@ async fn wrong_addresses_have_pages_of_their_own() {
     assert!(get(&db, "/").await.text.contains("<h1>T</h1>"), "the first tenant, when none is named");
 }
 
-/// Break: an inline `style=`, or a font from elsewhere.
+/// Break: an inline `style=`.
 #[tokio::test]
 async fn the_page_loads_its_own_files_and_nothing_else() {
     let db = TestDb::new().await;

@@ -1,7 +1,11 @@
 //! Behaviour from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "../support/daemon.rs"]
+mod daemon;
+mod end_to_end;
 mod dashboard;
 mod receiver;
+mod schema;
 mod telemetry;
 mod verify;

@@ -64,7 +64,7 @@ fn value(samples: &[Sample], name: &str, label: &str) -> Option<f64> {
     samples.iter().find(|s| s.name == name && s.labels.contains(label)).map(|s| s.value)
 }
 
-/// Break: rename a gauge in `service.rs`, or drop one from the list.
+/// Break: set a gauge that the list does not have.
 #[tokio::test]
 async fn every_line_of_metrics_parses_and_is_in_the_list() {
     let db = TestDb::new().await;
@@ -104,7 +104,7 @@ async fn every_line_of_metrics_parses_and_is_in_the_list() {
     assert_eq!(value(&samples, names::KPI_AGE, ""), None, "never refreshed: absent, not zero");
 }
 
-/// Break: leave out the labels that are gone.
+/// Break: leave the gauges of labels that are gone as they were.
 #[tokio::test]
 async fn the_service_metrics_follow_the_rows() {
     let db = TestDb::new().await;
@@ -147,7 +147,7 @@ async fn the_service_metrics_follow_the_rows() {
     }
 }
 
-/// Break: answer /readyz without asking, or ask on /livez.
+/// Break: answer /readyz with 200 whatever the reasons.
 #[tokio::test]
 async fn ready_is_asked_for_and_alive_is_not() {
     let db = TestDb::new().await;
@@ -171,7 +171,7 @@ async fn ready_is_asked_for_and_alive_is_not() {
     assert_eq!(get(&router, "/livez").await.0, StatusCode::OK);
 }
 
-/// Break: take the count of calls for the estimate's label, or drop a section.
+/// Break: leave out the section of dead jobs.
 #[tokio::test]
 async fn the_status_is_one_screen_of_what_waits() {
     let db = TestDb::new().await;

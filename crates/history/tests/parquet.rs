@@ -1,6 +1,7 @@
 //! History written to a file and read back.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use polars::prelude::{DataType, ParquetReader, SerReader, TimeUnit};
 use tallyline_history::{CallRow, Calls, CallsBuilder, parquet};
 use uuid::Uuid;
 
@@ -34,8 +35,7 @@ fn calls(count: u64) -> Calls {
 
 #[test]
 fn what_was_written_is_read_back() {
-    // Fails when the microseconds are cast to milliseconds, or when ids are
-    // renumbered in another order.
+    // Fails when ids are renumbered in another order.
     let directory = tempfile::tempdir().unwrap();
     for count in [0, 1, 500] {
         let path = directory.path().join(format!("{count}.parquet"));
@@ -55,4 +55,20 @@ fn a_file_is_never_overwritten_and_a_foreign_one_is_refused() {
     assert!(parquet::write(&calls(1), &path).is_err());
     assert_eq!(std::fs::read(&path).unwrap(), b"something else");
     assert!(parquet::read(&path).is_err());
+}
+
+#[test]
+fn others_find_ids_as_text_and_times_in_microseconds() {
+    // Fails when the times are written as milliseconds: they would come back
+    // unharmed, but mean another year to everybody else.
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("calls.parquet");
+    parquet::write(&calls(2), &path).unwrap();
+    let frame = ParquetReader::new(std::fs::File::open(&path).unwrap()).finish().unwrap();
+    let type_of = |name: &str| frame.column(name).unwrap().dtype().clone();
+    assert_eq!(type_of("started_at"), DataType::Datetime(TimeUnit::Microseconds, None));
+    let agent_ids: Vec<_> = frame.column("agent_id").unwrap().str().unwrap().iter().flatten().collect();
+    assert_eq!(agent_ids, [row(0).agent_id.to_string(), row(1).agent_id.to_string()]);
+    let contact_ids: Vec<_> = frame.column("contact_id").unwrap().str().unwrap().iter().collect();
+    assert_eq!(contact_ids, [row(0).contact_id.map(|id| id.to_string()).as_deref(), None]);
 }

@@ -90,11 +90,9 @@ async fn a_tenant_that_cannot_be_is_refused_with_the_reason_and_leaves_nothing()
 /// An event in the inbox that was put into quarantine.
 async fn quarantined(db: &TestDb, user_id: Uuid, n: i64, reason: &str, agent: &str, stripped: bool) {
     sqlx::query(
-        "WITH i AS (INSERT INTO tally.inbox (user_id, provider, endpoint, body_sha256, body)
-                    VALUES ($1, 'bolna', 'endpoint', sha256($2::bigint::text::bytea), CASE WHEN $5 THEN NULL ELSE ''::bytea END)
-                    RETURNING user_id, id, received_at)
-         INSERT INTO tally.quarantine (user_id, provider, endpoint, inbox_id, reason, wait_key, received_at)
-         SELECT user_id, 'bolna', 'endpoint', id, $3, $4, received_at FROM i",
+        "WITH i AS (INSERT INTO tally.inbox (user_id, provider, endpoint, body_sha256, body) VALUES ($1, 'bolna', 'endpoint',
+             sha256($2::bigint::text::bytea), CASE WHEN $5 THEN NULL ELSE ''::bytea END) RETURNING user_id, provider, endpoint, id, received_at)
+         INSERT INTO tally.quarantine (user_id, provider, endpoint, inbox_id, received_at, reason, wait_key) SELECT i.*, $3, $4 FROM i",
     )
     .bind(user_id)
     .bind(n)
@@ -169,11 +167,9 @@ async fn a_new_zone_marks_every_quarter_and_drops_what_lay_on_the_old_one() {
     }
     let seen = async |user_id: Uuid| -> (i64, i64, i64, i64, String) {
         sqlx::query_as(
-            "SELECT (SELECT count(*) FROM public.user_analytics WHERE user_id = $1),
-                 (SELECT count(*) FROM public.agent_analytics WHERE user_id = $1),
-                 (SELECT count(*) FROM tally.rollup_marks WHERE user_id = $1 AND tier = 0),
-                 (SELECT count(*) FROM tally.rollup_marks WHERE user_id = $1 AND tier > 0),
-                 (SELECT timezone::text FROM public.users WHERE id = $1)",
+            "SELECT (SELECT count(*) FROM public.user_analytics WHERE user_id = u.id), (SELECT count(*) FROM public.agent_analytics WHERE user_id = u.id),
+                 (SELECT count(*) FROM tally.rollup_marks WHERE user_id = u.id AND tier = 0), (SELECT count(*) FROM tally.rollup_marks
+                  WHERE user_id = u.id AND tier > 0), u.timezone::text FROM public.users u WHERE u.id = $1",
         )
         .bind(user_id)
         .fetch_one(&db.admin)

@@ -1,0 +1,13 @@
+//! The schema as the database has it: columns, keys, checks, rights, the calendar, triggers.
+
+mod access;
+mod calendar;
+mod checks;
+mod columns;
+mod fixture;
+mod foreign_rows;
+mod histogram;
+mod keys;
+mod reversible;
+mod triggers;
+mod uniques;
