@@ -309,7 +309,8 @@ CREATE FUNCTION tally.percentile(vals integer[], counts integer[], fraction doub
         SELECT v, sum(n) OVER (ORDER BY v) AS upto, sum(n) OVER () AS total
         FROM (SELECT v, sum(n) AS n FROM unnest(vals, counts) AS t (v, n) GROUP BY v) h
     ) x
-    WHERE upto >= ceil(fraction * total)
+    -- As numeric, since 0.07 * 100 is more than 7 in binary.
+    WHERE upto >= ceil(fraction::numeric * total)
 $$;
 
 CREATE FUNCTION tally.quarter_of(instant timestamp with time zone) RETURNS timestamp with time zone
@@ -449,7 +450,7 @@ CREATE TABLE public.agent_analytics (
     CONSTRAINT agent_analytics_grain_check CHECK ((grain = ANY (ARRAY['hour'::text, 'day'::text, 'month'::text]))),
     CONSTRAINT agent_analytics_hour_check CHECK ((((grain = 'hour'::text) = (hour IS NOT NULL)) AND ((hour >= 0) AND (hour <= 23)))),
     CONSTRAINT agent_analytics_outcomes_check CHECK ((total_calls = ((((((successful_calls + voicemail_calls) + no_answer_calls) + busy_calls) + failed_outcome_calls) + cancelled_calls) + in_progress_calls))),
-    CONSTRAINT agent_analytics_sets_check CHECK ((((grain = 'day'::text) = (contact_ids IS NOT NULL)) AND ((contact_ids IS NULL) = (duration_values IS NULL)) AND (cardinality(duration_values) = cardinality(duration_counts))))
+    CONSTRAINT agent_analytics_sets_check CHECK ((((grain = 'day'::text) = (contact_ids IS NOT NULL)) AND ((contact_ids IS NULL) = (duration_values IS NULL)) AND ((contact_ids IS NULL) = (duration_counts IS NULL)) AND (cardinality(duration_values) = cardinality(duration_counts))))
 )
 WITH (fillfactor='80');
 
@@ -823,7 +824,7 @@ CREATE TABLE public.user_analytics (
     CONSTRAINT user_analytics_grain_check CHECK ((grain = ANY (ARRAY['hour'::text, 'day'::text, 'month'::text]))),
     CONSTRAINT user_analytics_hour_check CHECK ((((grain = 'hour'::text) = (hour IS NOT NULL)) AND ((hour >= 0) AND (hour <= 23)))),
     CONSTRAINT user_analytics_outcomes_check CHECK ((total_calls = ((((((successful_calls + voicemail_calls) + no_answer_calls) + busy_calls) + failed_outcome_calls) + cancelled_calls) + in_progress_calls))),
-    CONSTRAINT user_analytics_sets_check CHECK ((((grain = 'day'::text) = (contact_ids IS NOT NULL)) AND ((contact_ids IS NULL) = (duration_values IS NULL)) AND (cardinality(duration_values) = cardinality(duration_counts))))
+    CONSTRAINT user_analytics_sets_check CHECK ((((grain = 'day'::text) = (contact_ids IS NOT NULL)) AND ((contact_ids IS NULL) = (duration_values IS NULL)) AND ((contact_ids IS NULL) = (duration_counts IS NULL)) AND (cardinality(duration_values) = cardinality(duration_counts))))
 )
 WITH (fillfactor='80');
 

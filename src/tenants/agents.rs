@@ -34,6 +34,7 @@ pub async fn add_agent(
     if bolna_agent_id.is_empty() || name.trim().is_empty() {
         return Err(TenantError::Invalid("an agent needs an id and a name"));
     }
+    let bolna_agent_id = &tallyline_model::agent_ref(bolna_agent_id);
     let mut tx = conn.begin().await?;
     lock_lane(&mut tx, user_id).await?;
     let id = sqlx::query_scalar!(

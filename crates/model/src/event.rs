@@ -275,3 +275,8 @@ pub fn usable_id(provider: Provider, body: &[u8]) -> Result<(), Reject> {
         Provider::Twilio => crate::twilio::identified(body).map(drop),
     }
 }
+
+/// An agent's id as events name it: UUIDs in lower case, others as they are.
+pub fn agent_ref(id: &str) -> String {
+    crate::json::fold_uuid(id.to_owned())
+}

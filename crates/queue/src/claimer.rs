@@ -69,6 +69,9 @@ impl Claimer {
         loop {
             let Some(Some(permits)) = stop.run_until_cancelled(self.free_permits()).await else { return };
             let Some(Some(lease)) = stop.run_until_cancelled(safe_lease(&mut self.leases)).await else { return };
+            if stop.is_cancelled() {
+                return;
+            }
             let wait = match self.turn(&lease, permits, &mut unsure).await {
                 Ok(Turn::Full) => {
                     idle.reset();

@@ -152,6 +152,10 @@ impl Pump {
     async fn run(mut self) {
         let stopping = self.signals.stopping.clone();
         while stopping.run_until_cancelled(self.wait()).await.is_some() {
+            // A wait that ended together with the stop has won.
+            if stopping.is_cancelled() {
+                return;
+            }
             while self.wanted > 0 && self.running < self.concurrency {
                 self.wanted -= 1;
                 self.running += 1;
