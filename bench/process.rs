@@ -1,7 +1,7 @@
 //! Events a second from the inbox to calls, roll-up marks and ledger: batches,
 //! beside the same statements with one transaction an event.
 //!
-//! `cargo bench -p tallyline --bench process`; both sides work through the same
+//! `cargo bench -p tallyline-jobs --bench process`; both sides work through the same
 //! events, each in a database of its own, in one run. Prints the ratio.
 
 use std::time::Instant;

@@ -53,6 +53,7 @@ impl Job for PurgeExpired {
         purge!(pool, "inbox_bodies", "../sql/purge/inbox_bodies.sql", keep.inbox_body_days);
         purge!(pool, "quarantine", "../sql/purge/quarantine.sql", keep.quarantine_days);
         purge!(pool, "job_history", "../sql/purge/job_history.sql", keep.job_history_days);
+        purge!(pool, "schedule_fires", "../sql/purge/schedule_fires.sql", keep.job_history_days);
         Ok(())
     }
 }

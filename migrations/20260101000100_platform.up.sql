@@ -88,17 +88,29 @@ BEGIN
     )
     SELECT zone_name, q, coalesce(lead(q) OVER (ORDER BY q), last_instant), off FROM starts;
 
+    -- A day begins with the first instant that bears its date. The server's own
+    -- conversion would take the second midnight where clocks go back over it.
     INSERT INTO tally.calendar (zone, grain, bucket_start, bucket_end, date)
-    SELECT zone_name, g.grain, s.bucket_start, s.bucket_end, s.date
-    FROM (VALUES ('day', interval '1 day'), ('month', interval '1 month')) AS g (grain, step),
-    LATERAL (
-        SELECT l::date AS date,
-               l AT TIME ZONE zone_name AS bucket_start,
-               (l + g.step) AT TIME ZONE zone_name AS bucket_end
-        FROM generate_series(timestamp '2014-12-01', (last_instant AT TIME ZONE 'UTC') - g.step, g.step) l
-        WHERE g.grain = 'month' OR l >= timestamp '2014-12-31'
-    ) s
-    WHERE s.bucket_start < s.bucket_end;
+    WITH starts AS (
+        SELECT d.date, min(s.bucket_start) AS bucket_start
+        FROM (
+            SELECT l::date AS date, l AT TIME ZONE 'UTC' AS midnight
+            FROM generate_series(timestamp '2014-12-31', last_instant AT TIME ZONE 'UTC', interval '1 day') l
+        ) d
+        JOIN tally.zone_offsets o
+          ON o.zone = zone_name AND o.period_start < d.midnight + interval '2 days' AND o.period_end > d.midnight - interval '2 days'
+        CROSS JOIN LATERAL (SELECT greatest(o.period_start, d.midnight - o.utc_offset) AS bucket_start) s
+        WHERE s.bucket_start < o.period_end AND ((s.bucket_start + o.utc_offset) AT TIME ZONE 'UTC')::date = d.date
+        GROUP BY d.date
+    )
+    SELECT zone_name, 'day', bucket_start, coalesce(lead(bucket_start) OVER (ORDER BY bucket_start), last_instant), date
+    FROM starts;
+
+    INSERT INTO tally.calendar (zone, grain, bucket_start, bucket_end, date)
+    SELECT zone_name, 'month', min(bucket_start), max(bucket_end), date_trunc('month', date::timestamp)::date
+    FROM tally.calendar
+    WHERE zone = zone_name AND grain = 'day'
+    GROUP BY date_trunc('month', date::timestamp);
 END $$;
 COMMENT ON FUNCTION tally.ensure_zone(text) IS 'Idempotent; must run before a tenant takes the zone.';
 
@@ -150,7 +162,7 @@ CREATE TABLE public.users (
     CONSTRAINT users_role_check CHECK (role IN ('user', 'admin', 'super_admin')),
     CONSTRAINT users_currency_check CHECK (currency ~ '^[A-Z]{3}$'),
     CONSTRAINT users_default_country_code_check CHECK (default_country_code ~ '^[1-9][0-9]{0,3}$'),
-    CONSTRAINT users_score_scale_check CHECK (score_scale BETWEEN 5 AND 500 AND dimension_scale BETWEEN 1 AND 100),
+    CONSTRAINT users_score_scale_check CHECK (score_scale BETWEEN 5 AND 100 AND dimension_scale BETWEEN 1 AND 100),
     CONSTRAINT users_thresholds_check CHECK (
         100 >= hot_threshold_percent AND hot_threshold_percent > warm_threshold_percent
         AND warm_threshold_percent > cold_threshold_percent AND cold_threshold_percent >= 0),

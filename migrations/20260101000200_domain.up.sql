@@ -198,7 +198,7 @@ CREATE TABLE public.lead_analytics (
     CONSTRAINT lead_analytics_budget_score_check CHECK (budget_score BETWEEN 0 AND 100),
     CONSTRAINT lead_analytics_fit_score_check CHECK (fit_score BETWEEN 0 AND 100),
     CONSTRAINT lead_analytics_engagement_score_check CHECK (engagement_score BETWEEN 0 AND 100),
-    CONSTRAINT lead_analytics_total_score_check CHECK (total_score BETWEEN 0 AND 500)
+    CONSTRAINT lead_analytics_total_score_check CHECK (total_score BETWEEN 0 AND 100)
 );
 COMMENT ON COLUMN public.lead_analytics.quality IS 'Band of total_score as a percentage of the tenant''s scale; qualified = hot or warm.';
 CREATE UNIQUE INDEX lead_analytics_individual_key ON public.lead_analytics (user_id, call_id) WHERE analysis_type = 'individual';

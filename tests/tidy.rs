@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 const MAX_FILE_LINES: usize = 600;
 const MAX_FUNCTION_LINES: usize = 70;
 const MAX_SQL_LITERAL_LINES: usize = 3;
+/// A fixture reads best where it is used, but a page of SQL is a file of its own.
+const MAX_SQL_LITERAL_LINES_IN_TESTS: usize = 20;
 
 /// Files beyond the limit with their present length. May only shrink.
 const LONG_FILES: &[(&str, usize)] = &[];
@@ -133,13 +135,18 @@ fn every_module_says_what_it_is_for() {
 fn long_sql_lives_in_sql_files() {
     let mut violations = Vec::new();
     for file in rust_files() {
+        let most = if is_test(&file.path) { MAX_SQL_LITERAL_LINES_IN_TESTS } else { MAX_SQL_LITERAL_LINES };
         for literal in Lexed::new(&file.text).literals {
-            if literal.text.lines().count() > MAX_SQL_LITERAL_LINES && is_sql(&literal.text) {
+            if literal.text.lines().count() > most && is_sql(&literal.text) {
                 violations.push(format!("{}:{}", file.path, literal.line));
             }
         }
     }
     assert_none("move SQL of more than three lines to sql/<area>/<name>.sql", violations);
+}
+
+fn is_test(path: &str) -> bool {
+    path.starts_with("tests/") || path.starts_with("bench/") || path.contains("/tests/") || path.ends_with("/tests.rs")
 }
 
 fn is_sql(text: &str) -> bool {

@@ -1,5 +1,9 @@
 //! Every check constraint refuses what it is there to refuse, and accepts what lies just inside.
-#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "statements are pieced together from constants")]
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "statements are pieced together from constants"
+)]
 
 mod machinery;
 mod platform;

@@ -134,7 +134,8 @@ const OURS: [&str; 2] = ["_sqlx_migrations r", "my_kpi_summary v"];
 async fn the_relations_are_those_of_the_seed() {
     assert_eq!(SEED.len(), 22);
     let db = TestDb::new().await;
-    let sql = "SELECT relname || ' ' || relkind FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')";
+    let sql = "SELECT relname || ' ' || relkind::text FROM pg_class
+               WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')";
     let found: BTreeSet<String> = fixture::texts(&db.admin, sql).await.into_iter().collect();
     let seed = SEED.iter().map(|(relation, kind, _)| format!("{relation} {kind}"));
     let expected: BTreeSet<String> = seed.chain(OURS.map(str::to_owned)).collect();

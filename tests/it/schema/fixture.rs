@@ -10,7 +10,6 @@ use uuid::Uuid;
 pub struct Tenant {
     pub user_id: Uuid,
     pub agent_id: Uuid,
-    pub contact_id: Uuid,
     /// A call with a transcript, a lead, a charge and a follow-up.
     pub call_id: Uuid,
     /// A contact and a call with nothing on them.

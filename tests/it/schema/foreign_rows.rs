@@ -8,20 +8,36 @@ use super::fixture::{self, Tenant};
 
 /// Each composite foreign key, a statement of the tenant $1 that points at the row $2, and what $2 is.
 const POINTERS: &[(&str, &str, fn(&Tenant) -> Uuid)] = &[
-    ("call_aliases_user_id_call_id_fkey", "INSERT INTO tally.call_aliases (user_id, call_sid, call_id) VALUES ($1, 'CA1', $2)", call),
+    (
+        "call_aliases_user_id_call_id_fkey",
+        "INSERT INTO tally.call_aliases (user_id, call_sid, call_id) VALUES ($1, 'CA1', $2)",
+        call,
+    ),
     (
         "call_attempts_user_id_call_id_fkey",
         "INSERT INTO tally.call_attempts (user_id, call_id, attempt, lifecycle, outcome, duration_seconds) VALUES ($1, $2, 9, '', '', 0)",
         call,
     ),
-    ("calls_user_id_agent_id_fkey", "UPDATE public.calls SET agent_id = $2 WHERE user_id = $1 AND bolna_execution_id = 'execution-1'", agent),
+    (
+        "calls_user_id_agent_id_fkey",
+        "UPDATE public.calls SET agent_id = $2 WHERE user_id = $1 AND bolna_execution_id = 'execution-1'",
+        agent,
+    ),
     (
         "calls_user_id_contact_id_fkey",
         "UPDATE public.calls SET contact_id = $2 WHERE user_id = $1 AND bolna_execution_id = 'execution-1'",
         spare_contact,
     ),
-    ("credit_transactions_user_id_call_id_fkey", "UPDATE public.credit_transactions SET call_id = $2 WHERE user_id = $1", spare_call),
-    ("customers_user_id_contact_id_fkey", "UPDATE public.customers SET contact_id = $2 WHERE user_id = $1", spare_contact),
+    (
+        "credit_transactions_user_id_call_id_fkey",
+        "UPDATE public.credit_transactions SET call_id = $2 WHERE user_id = $1",
+        spare_call,
+    ),
+    (
+        "customers_user_id_contact_id_fkey",
+        "UPDATE public.customers SET contact_id = $2 WHERE user_id = $1",
+        spare_contact,
+    ),
     ("follow_ups_user_id_call_id_fkey", "UPDATE public.follow_ups SET call_id = $2 WHERE user_id = $1", spare_call),
     (
         "lead_analytics_user_id_call_id_fkey",

@@ -84,4 +84,4 @@ WITH u AS (
     INSERT INTO tally.dead_jobs (job_id, kind, queue, user_id, payload, priority, attempts, max_attempts, reason, created_at, dead_at)
     SELECT 1, 'work', 'default', user_id, '{}', 1, 1, 1, 'failed', t, t FROM k
 )
-SELECT user_id, agent_id, contact_id, call_id, spare_contact_id, spare_call_id FROM k
+SELECT user_id, agent_id, call_id, spare_contact_id, spare_call_id FROM k

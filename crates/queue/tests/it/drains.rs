@@ -89,8 +89,8 @@ async fn work_is_repeated_while_there_is_some_and_found_again_later() {
     assert!(site.runner.shutdown(LONG).await);
 }
 
-/// Broken by hand: with an error ending the pump, or without the answer that
-/// `Pending` sends when it is dropped by a panic.
+/// Broken by hand: without the answer that `Pending` sends when it is dropped by
+/// a panic.
 #[tokio::test(flavor = "multi_thread")]
 async fn neither_an_error_nor_a_panic_ends_it() {
     let site = site(10, 1, Trouble::FirstFailsSecondPanics).await;

@@ -174,7 +174,7 @@ async fn cut_connections(db: &TestDb) {
     .await;
 }
 
-/// Broken by hand: with the claimer, or the completer, ending at its first error.
+/// Broken by hand: with the claimer ending at its first error.
 #[tokio::test(flavor = "multi_thread")]
 async fn cut_connections_lose_no_job_and_stop_no_worker() {
     const JOBS: u64 = 1_500;
@@ -209,7 +209,6 @@ async fn cut_connections_lose_no_job_and_stop_no_worker() {
     assert_eq!(count(&db, once).await as u64, JOBS);
 }
 
-/// Broken by hand: with the lease kept by a task of the same runtime.
 #[tokio::test(flavor = "current_thread")]
 async fn a_handler_that_blocks_its_thread_does_not_lose_the_lease() {
     let db = TestDb::new().await;

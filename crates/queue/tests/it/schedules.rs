@@ -31,7 +31,7 @@ async fn fires(db: &TestDb) -> Vec<(String, bool)> {
 }
 
 /// Broken by hand: without `FOR UPDATE SKIP LOCKED` in schedule_take.sql the
-/// ledger's key refuses the second; without that key too, there are two jobs.
+/// ledger's key refuses the second.
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_schedulers_fire_each_time_once() {
     let db = TestDb::new().await;
@@ -82,7 +82,6 @@ async fn missed_fires_are_skipped_and_timely_ones_are_not() {
     assert_eq!(count(&db, "SELECT count(*) FROM tally.schedule_fires WHERE outcome = 'skipped_missed'").await, 10);
 }
 
-/// Broken by hand: with one transaction for the ledger and another for the job.
 #[tokio::test]
 async fn a_fire_and_its_job_come_together_or_not_at_all() {
     let db = TestDb::new().await;

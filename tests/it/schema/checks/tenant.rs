@@ -60,18 +60,24 @@ const fn rollup(table: &'static str, names: [&'static str; 4]) -> [Case; 4] {
 }
 
 pub(super) static ROLLUPS: [[Case; 4]; 2] = [
-    rollup("public.agent_analytics", [
-        "agent_analytics_grain_check",
-        "agent_analytics_hour_check",
-        "agent_analytics_outcomes_check",
-        "agent_analytics_sets_check",
-    ]),
-    rollup("public.user_analytics", [
-        "user_analytics_grain_check",
-        "user_analytics_hour_check",
-        "user_analytics_outcomes_check",
-        "user_analytics_sets_check",
-    ]),
+    rollup(
+        "public.agent_analytics",
+        [
+            "agent_analytics_grain_check",
+            "agent_analytics_hour_check",
+            "agent_analytics_outcomes_check",
+            "agent_analytics_sets_check",
+        ],
+    ),
+    rollup(
+        "public.user_analytics",
+        [
+            "user_analytics_grain_check",
+            "user_analytics_hour_check",
+            "user_analytics_outcomes_check",
+            "user_analytics_sets_check",
+        ],
+    ),
 ];
 
 pub(super) const CASES: &[Case] = &[
@@ -83,27 +89,39 @@ pub(super) const CASES: &[Case] = &[
         &["period_type = 'weekly', date_period = '2026-01-06'", "period_type = 'monthly', date_period = '2026-01-02'"],
         &["period_type = 'weekly', date_period = '2026-01-05'", "period_type = 'monthly', date_period = '2026-01-01'"],
     ),
-    case("public.call_analytics_cache", "call_analytics_cache_period_type_check", &["period_type = 'yearly'"], &[
-        "period_type = 'daily'",
-        "period_type = 'weekly'",
-    ]),
+    case(
+        "public.call_analytics_cache",
+        "call_analytics_cache_period_type_check",
+        &["period_type = 'yearly'"],
+        &["period_type = 'daily'", "period_type = 'weekly'"],
+    ),
     case("public.calls", "calls_attempt_check", &["attempt = -1"], &["attempt = 0"]),
     case("public.calls", "calls_cost_check", &["cost_micros = -1"], &["cost_micros = 0"]),
     case("public.calls", "calls_credits_check", &["credits_micros = -1"], &["credits_micros = 0"]),
-    case("public.calls", "calls_duration_check", &["duration_seconds = -1", "duration_minutes = -1"], &[
-        "duration_seconds = 0, duration_minutes = 0",
-    ]),
-    case("public.calls", "calls_lead_type_check", &["lead_type = 'sideways'", "lead_type = ''"], &[
-        "lead_type = 'inbound'",
-        "lead_type = NULL",
-    ]),
-    case("public.calls", "calls_outcome_check", &["outcome = 'ringing', status = 'ringing'"], &[
-        "outcome = 'cancelled', status = 'cancelled'",
-    ]),
-    case("public.calls", "calls_source_check", &["call_source = 'campaign'"], &[
-        "call_source = 'internet'",
-        "call_source = 'unknown'",
-    ]),
+    case(
+        "public.calls",
+        "calls_duration_check",
+        &["duration_seconds = -1", "duration_minutes = -1"],
+        &["duration_seconds = 0, duration_minutes = 0"],
+    ),
+    case(
+        "public.calls",
+        "calls_lead_type_check",
+        &["lead_type = 'sideways'", "lead_type = ''"],
+        &["lead_type = 'inbound'", "lead_type = NULL"],
+    ),
+    case(
+        "public.calls",
+        "calls_outcome_check",
+        &["outcome = 'ringing', status = 'ringing'"],
+        &["outcome = 'cancelled', status = 'cancelled'"],
+    ),
+    case(
+        "public.calls",
+        "calls_source_check",
+        &["call_source = 'campaign'"],
+        &["call_source = 'internet'", "call_source = 'unknown'"],
+    ),
     case(
         "public.calls",
         "calls_status_check",
@@ -165,72 +183,102 @@ pub(super) const CASES: &[Case] = &[
             "type = 'admin_adjustment', amount_micros = 1",
         ],
     ),
-    case("public.credit_transactions", "credit_transactions_type_check", &["type = 'gift', amount_micros = 1"], &[
-        "type = 'bonus', amount_micros = 1",
-    ]),
-    case("public.customers", "customers_status_check", &["status = 'active'"], &[
-        "status = 'Inactive'",
-        "status = 'Churned'",
-        "status = 'On Hold'",
-    ]),
+    case(
+        "public.credit_transactions",
+        "credit_transactions_type_check",
+        &["type = 'gift', amount_micros = 1"],
+        &["type = 'bonus', amount_micros = 1"],
+    ),
+    case(
+        "public.customers",
+        "customers_status_check",
+        &["status = 'active'"],
+        &["status = 'Inactive'", "status = 'Churned'", "status = 'On Hold'"],
+    ),
     case(
         "public.follow_ups",
         "follow_ups_completed_check",
-        &["follow_up_status = 'completed'", "completed_at = now()", "follow_up_status = 'cancelled', completed_at = now()"],
+        &[
+            "follow_up_status = 'completed'",
+            "completed_at = now()",
+            "follow_up_status = 'cancelled', completed_at = now()",
+        ],
         &["follow_up_status = 'completed', completed_at = now()"],
     ),
-    case("public.follow_ups", "follow_ups_status_check", &["follow_up_status = 'done'"], &[
-        "follow_up_status = 'cancelled'",
-    ]),
-    case("public.lead_analytics", "lead_analytics_budget_score_check", &["budget_score = -1", "budget_score = 101"], &[
-        "budget_score = 0",
-        "budget_score = 100",
-        "budget_score = NULL",
-    ]),
+    case(
+        "public.follow_ups",
+        "follow_ups_status_check",
+        &["follow_up_status = 'done'"],
+        &["follow_up_status = 'cancelled'"],
+    ),
+    case(
+        "public.lead_analytics",
+        "lead_analytics_budget_score_check",
+        &["budget_score = -1", "budget_score = 101"],
+        &["budget_score = 0", "budget_score = 100", "budget_score = NULL"],
+    ),
     case(
         "public.lead_analytics",
         "lead_analytics_engagement_score_check",
         &["engagement_score = -1", "engagement_score = 101"],
         &["engagement_score = 0", "engagement_score = 100", "engagement_score = NULL"],
     ),
-    case("public.lead_analytics", "lead_analytics_fit_score_check", &["fit_score = -1", "fit_score = 101"], &[
-        "fit_score = 0",
-        "fit_score = 100",
-        "fit_score = NULL",
-    ]),
-    case("public.lead_analytics", "lead_analytics_intent_score_check", &["intent_score = -1", "intent_score = 101"], &[
-        "intent_score = 0",
-        "intent_score = 100",
-        "intent_score = NULL",
-    ]),
-    case("public.lead_analytics", "lead_analytics_quality_check", &["quality = 'lukewarm'", "quality = ''"], &[
-        "quality = 'warm'",
-        "quality = 'cold'",
-        "quality = 'unqualified'",
-    ]),
-    case("public.lead_analytics", "lead_analytics_quality_total_check", &["quality = NULL", "total_score = NULL"], &[
-        "quality = NULL, total_score = NULL",
-    ]),
-    case("public.lead_analytics", "lead_analytics_total_score_check", &["total_score = -1", "total_score = 501"], &[
-        "total_score = 0",
-        "total_score = 500",
-    ]),
-    case("public.lead_analytics", "lead_analytics_type_check", &["analysis_type = 'human_edit'"], &[
-        "analysis_type = 'complete'",
-    ]),
-    case("public.lead_analytics", "lead_analytics_urgency_score_check", &["urgency_score = -1", "urgency_score = 101"], &[
-        "urgency_score = 0",
-        "urgency_score = 100",
-        "urgency_score = NULL",
-    ]),
-    case("public.transcripts", "transcripts_analysis_status_check", &["analysis_status = 'done'"], &[
-        "analysis_status = 'completed'",
-        "analysis_status = 'failed'",
-    ]),
+    case(
+        "public.lead_analytics",
+        "lead_analytics_fit_score_check",
+        &["fit_score = -1", "fit_score = 101"],
+        &["fit_score = 0", "fit_score = 100", "fit_score = NULL"],
+    ),
+    case(
+        "public.lead_analytics",
+        "lead_analytics_intent_score_check",
+        &["intent_score = -1", "intent_score = 101"],
+        &["intent_score = 0", "intent_score = 100", "intent_score = NULL"],
+    ),
+    case(
+        "public.lead_analytics",
+        "lead_analytics_quality_check",
+        &["quality = 'lukewarm'", "quality = ''"],
+        &["quality = 'warm'", "quality = 'cold'", "quality = 'unqualified'"],
+    ),
+    case(
+        "public.lead_analytics",
+        "lead_analytics_quality_total_check",
+        &["quality = NULL", "total_score = NULL"],
+        &["quality = NULL, total_score = NULL"],
+    ),
+    case(
+        "public.lead_analytics",
+        "lead_analytics_total_score_check",
+        &["total_score = -1", "total_score = 501"],
+        &["total_score = 0", "total_score = 500"],
+    ),
+    case(
+        "public.lead_analytics",
+        "lead_analytics_type_check",
+        &["analysis_type = 'human_edit'"],
+        &["analysis_type = 'complete'"],
+    ),
+    case(
+        "public.lead_analytics",
+        "lead_analytics_urgency_score_check",
+        &["urgency_score = -1", "urgency_score = 101"],
+        &["urgency_score = 0", "urgency_score = 100", "urgency_score = NULL"],
+    ),
+    case(
+        "public.transcripts",
+        "transcripts_analysis_status_check",
+        &["analysis_status = 'done'"],
+        &["analysis_status = 'completed'", "analysis_status = 'failed'"],
+    ),
     case(
         "public.twilio_processed_calls",
         "twilio_processed_calls_sid_check",
-        &["twilio_call_sid = 'CA12'", "twilio_call_sid = 'CA' || repeat('A', 32)", "twilio_call_sid = 'SM' || repeat('0', 32)"],
+        &[
+            "twilio_call_sid = 'CA12'",
+            "twilio_call_sid = 'CA' || repeat('A', 32)",
+            "twilio_call_sid = 'SM' || repeat('0', 32)",
+        ],
         &["twilio_call_sid = 'CA' || repeat('a', 32)"],
     ),
     case(
