@@ -90,11 +90,7 @@ fn per_lane(batch_events: i64, lanes: usize) -> i64 {
 
 /// Applies a batch; where its data makes it fail, halves it (an explicit stack
 /// instead of recursion) until single events are left over for quarantine.
-async fn apply_or_split(
-    pool: &PgPool,
-    ids: Vec<PendingId>,
-    options: &Options,
-) -> Result<usize, ProcessError> {
+async fn apply_or_split(pool: &PgPool, ids: Vec<PendingId>, options: &Options) -> Result<usize, ProcessError> {
     let mut taken = 0;
     let mut stack = vec![ids];
     while let Some(mut batch) = stack.pop() {

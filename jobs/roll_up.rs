@@ -137,9 +137,8 @@ async fn recompute_tier(pool: &PgPool, tier: Tier, options: &Options) -> Result<
 async fn candidates(pool: &PgPool, tier: Tier, limit: i64) -> Result<Locked, sqlx::Error> {
     // A quarter of the batch at most for one tenant while others wait.
     let per_tenant = (limit / 4).max(1);
-    let rows = sqlx::query_file!("../sql/rollup/candidates.sql", tier.number(), per_tenant, limit)
-        .fetch_all(pool)
-        .await?;
+    let rows =
+        sqlx::query_file!("../sql/rollup/candidates.sql", tier.number(), per_tenant, limit).fetch_all(pool).await?;
     let mut found = Locked::default();
     for row in rows {
         found.user_ids.push(row.user_id);
@@ -172,10 +171,9 @@ async fn hold_zones(tx: &mut PgConnection, user_ids: &[Uuid]) -> Result<(), sqlx
 }
 
 async fn consume_marks(tx: &mut PgConnection, tier: Tier, locked: &Locked) -> Result<(), sqlx::Error> {
-    let taken =
-        sqlx::query_file!("../sql/rollup/consume_marks.sql", &locked.user_ids, tier.number(), &locked.starts)
-            .fetch_one(tx)
-            .await?;
+    let taken = sqlx::query_file!("../sql/rollup/consume_marks.sql", &locked.user_ids, tier.number(), &locked.starts)
+        .fetch_one(tx)
+        .await?;
     metrics::counter!("tallyline_rollup_marks_consumed_total", "tier" => tier.as_str())
         .increment(u64::try_from(taken.marks).unwrap_or(0));
     if let Some(seconds) = taken.oldest_seconds {
@@ -188,14 +186,9 @@ async fn replace_quarters(tx: &mut PgConnection, locked: &Locked) -> Result<(), 
     sqlx::query_file!("../sql/rollup/quarter_delete_vanished.sql", &locked.user_ids, &locked.starts)
         .execute(&mut *tx)
         .await?;
-    sqlx::query_file!(
-        "../sql/rollup/quarter_upsert.sql",
-        &locked.user_ids,
-        &locked.starts,
-        &locked.generations
-    )
-    .execute(&mut *tx)
-    .await?;
+    sqlx::query_file!("../sql/rollup/quarter_upsert.sql", &locked.user_ids, &locked.starts, &locked.generations)
+        .execute(&mut *tx)
+        .await?;
     Ok(())
 }
 
@@ -280,11 +273,7 @@ async fn replace_local(tx: &mut PgConnection, tier: Tier, locked: &Locked) -> Re
 
 /// Asks for the KPI view and the caches of the touched tenants in the same
 /// transaction, last, so that the requests hold their rows only for the commit.
-async fn request_followers(
-    tx: &mut PgConnection,
-    user_ids: &[Uuid],
-    options: &Options,
-) -> Result<(), sqlx::Error> {
+async fn request_followers(tx: &mut PgConnection, user_ids: &[Uuid], options: &Options) -> Result<(), sqlx::Error> {
     let mut tenants = user_ids.to_vec();
     tenants.sort_unstable();
     tenants.dedup();

@@ -105,9 +105,9 @@ impl Daemon {
             .with_context(|| format!("cannot listen on {} (http.listen)", config.http.listen))?;
         let address = listener.local_addr()?;
         let (http, stop) = (config.http.clone(), shutdown.clone());
-        tasks.spawn(async move {
-            receiver::serve(listener, router, &http, stop).await.context("the HTTP server ended")
-        });
+        tasks.spawn(
+            async move { receiver::serve(listener, router, &http, stop).await.context("the HTTP server ended") },
+        );
         tracing::info!(%address, ?roles, "listening");
         Ok(Daemon { address, pool, shutdown, runner, receiver, tasks })
     }
@@ -170,8 +170,7 @@ async fn start_receiver(
     let connections = u32::try_from(config.receiver.committers).unwrap_or(u32::MAX).saturating_add(4);
     let pool = connect_with(config, database_url, connections).await?;
     let stored = Arc::new(Notify::new());
-    let receiver =
-        Receiver::start(pool, Arc::clone(config), key, Arc::clone(&stored), shutdown.clone());
+    let receiver = Receiver::start(pool, Arc::clone(config), key, Arc::clone(&stored), shutdown.clone());
     let (hint, stop) = (inbox_hint.clone(), shutdown.clone());
     tasks.spawn(async move {
         loop {
@@ -185,12 +184,7 @@ async fn start_receiver(
 }
 
 /// The worker and the scheduler; none when the process plays neither role.
-fn start_runner(
-    config: &Config,
-    pool: &PgPool,
-    inbox_hint: &Hint,
-    roles: &[Role],
-) -> anyhow::Result<Option<Runner>> {
+fn start_runner(config: &Config, pool: &PgPool, inbox_hint: &Hint, roles: &[Role]) -> anyhow::Result<Option<Runner>> {
     let (works, schedules) = (roles.contains(&Role::Worker), roles.contains(&Role::Scheduler));
     if !works && !schedules {
         return Ok(None);

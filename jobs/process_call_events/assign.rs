@@ -163,12 +163,8 @@ fn place_sid(
     if !parsed.waited {
         return Place::Wait(sid.clone());
     }
-    let agent = parsed
-        .event
-        .facts
-        .agent_number
-        .as_ref()
-        .and_then(|number| known.by_number.get(&(tenant, number.clone())));
+    let agent =
+        parsed.event.facts.agent_number.as_ref().and_then(|number| known.by_number.get(&(tenant, number.clone())));
     match agent {
         Some(&agent_id) => {
             let call_id = Uuid::new_v5(&tenant, format!("{SID_NAME}{sid}").as_bytes());

@@ -87,8 +87,8 @@ async fn load_events(
     let rows = sqlx::query_file!("../sql/process/load_events.sql", user_ids, call_ids).fetch_all(tx).await?;
     let mut events: HashMap<CallKey, Vec<Event>> = HashMap::new();
     for row in rows {
-        let event: Event = serde_json::from_value(row.facts)
-            .map_err(|source| ProcessError::Facts { user_id: row.user_id, source })?;
+        let event: Event =
+            serde_json::from_value(row.facts).map_err(|source| ProcessError::Facts { user_id: row.user_id, source })?;
         events.entry((row.user_id, row.call_id)).or_default().push(event);
     }
     Ok(events)

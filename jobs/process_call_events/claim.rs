@@ -47,11 +47,7 @@ pub(super) async fn claim_lanes(pool: &PgPool, limit: i64) -> Result<Vec<Lane>, 
     Ok(rows.into_iter().map(|row| Lane { user_id: row.user_id, claims: row.claims }).collect())
 }
 
-pub(super) async fn due_events(
-    pool: &PgPool,
-    lanes: &[Lane],
-    per_lane: i64,
-) -> Result<Vec<PendingId>, sqlx::Error> {
+pub(super) async fn due_events(pool: &PgPool, lanes: &[Lane], per_lane: i64) -> Result<Vec<PendingId>, sqlx::Error> {
     let user_ids: Vec<Uuid> = lanes.iter().map(|lane| lane.user_id).collect();
     let rows = sqlx::query_file!("../sql/process/due_events.sql", &user_ids, per_lane).fetch_all(pool).await?;
     Ok(rows.into_iter().map(|row| PendingId { user_id: row.user_id, inbox_id: row.inbox_id }).collect())
@@ -59,9 +55,7 @@ pub(super) async fn due_events(
 
 /// Counts that an event is begun alone; 0 when somebody ended it meanwhile.
 pub(super) async fn claim_event(pool: &PgPool, id: PendingId) -> Result<i32, sqlx::Error> {
-    let row = sqlx::query_file!("../sql/process/claim_event.sql", id.user_id, id.inbox_id)
-        .fetch_optional(pool)
-        .await?;
+    let row = sqlx::query_file!("../sql/process/claim_event.sql", id.user_id, id.inbox_id).fetch_optional(pool).await?;
     Ok(row.map_or(0, |row| row.claims))
 }
 

@@ -25,11 +25,8 @@ pub(super) async fn write(tx: &mut PgConnection, lanes: &Lanes, folded: Vec<Fold
     }
     let numbers: Vec<Option<String>> = folded.iter().map(|call| number_of(lanes, call)).collect();
     let contacts = upsert_contacts(tx, &folded, &numbers).await?;
-    let contact_ids: Vec<Option<Uuid>> = folded
-        .iter()
-        .zip(&numbers)
-        .map(|(call, number)| contact_of(call, number.as_deref(), &contacts))
-        .collect();
+    let contact_ids: Vec<Option<Uuid>> =
+        folded.iter().zip(&numbers).map(|(call, number)| contact_of(call, number.as_deref(), &contacts)).collect();
 
     let mut charges = Vec::new();
     let mut rows = Vec::with_capacity(folded.len());

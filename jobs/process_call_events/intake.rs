@@ -142,10 +142,7 @@ fn foreign_account(event: &Event, expected: Option<&str>) -> bool {
     matches!((event.account_sid.as_deref(), expected), (Some(got), Some(expected)) if got != expected)
 }
 
-pub(super) async fn insert_quarantine(
-    tx: &mut PgConnection,
-    rows: &[QuarantineRow],
-) -> Result<(), sqlx::Error> {
+pub(super) async fn insert_quarantine(tx: &mut PgConnection, rows: &[QuarantineRow]) -> Result<(), sqlx::Error> {
     if rows.is_empty() {
         return Ok(());
     }

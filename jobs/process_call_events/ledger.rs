@@ -37,13 +37,10 @@ pub(super) async fn write(tx: &mut PgConnection, charges: Vec<Charge>) -> Result
         *taken.entry(charge.user_id).or_default() += charge.micros;
     }
     let (user_ids, amounts): (Vec<Uuid>, Vec<i64>) = taken.iter().map(|(&id, &micros)| (id, micros)).unzip();
-    let rows =
-        sqlx::query_file!("../sql/process/charge_balances.sql", &user_ids, &amounts).fetch_all(&mut *tx).await?;
+    let rows = sqlx::query_file!("../sql/process/charge_balances.sql", &user_ids, &amounts).fetch_all(&mut *tx).await?;
     // The balance before the first entry; each entry then moves it on.
-    let mut balances: HashMap<Uuid, i64> = rows
-        .into_iter()
-        .map(|row| (row.id, row.credits_micros + taken.get(&row.id).copied().unwrap_or(0)))
-        .collect();
+    let mut balances: HashMap<Uuid, i64> =
+        rows.into_iter().map(|row| (row.id, row.credits_micros + taken.get(&row.id).copied().unwrap_or(0))).collect();
 
     let (mut users, mut calls, mut entries, mut after) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for charge in charges {

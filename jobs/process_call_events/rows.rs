@@ -340,7 +340,8 @@ mod tests {
 
     #[test]
     fn thresholds_are_percentages_of_the_tenants_scale() {
-        let bands = |scale, scores: &[i32]| -> Vec<&str> { scores.iter().map(|&s| quality(s, &tenant(scale))).collect() };
+        let bands =
+            |scale, scores: &[i32]| -> Vec<&str> { scores.iter().map(|&s| quality(s, &tenant(scale))).collect() };
         assert_eq!(bands(15, &[15, 12, 11, 9, 8, 6, 5]), ["hot", "hot", "warm", "warm", "cold", "cold", "unqualified"]);
         assert_eq!(bands(100, &[80, 79, 60, 59, 40, 39]), ["hot", "warm", "warm", "cold", "cold", "unqualified"]);
     }

@@ -56,9 +56,6 @@ fn psql(server: EmbeddedServer, arguments: &[String]) -> anyhow::Result<Outcome>
     let program = server.binaries().bin_dir.join("psql");
     let program = if program.exists() { program } else { "psql".into() };
     // By environment, so that the password is in no list of processes.
-    let status = std::process::Command::new(program)
-        .env("PGDATABASE", server.admin_url())
-        .args(arguments)
-        .status()?;
+    let status = std::process::Command::new(program).env("PGDATABASE", server.admin_url()).args(arguments).status()?;
     Ok(if status.success() { Outcome::Fine } else { Outcome::ProblemsFound })
 }

@@ -46,7 +46,10 @@ pub(super) struct Args {
 pub(super) async fn run(mut config: Config, args: Args) -> anyhow::Result<Outcome> {
     let metrics = telemetry::metrics::install()?;
     let database = Database::open(&config).await?;
-    println!("database  {}", if database.is_embedded() { "embedded, for this demonstration" } else { "the configured one" });
+    println!(
+        "database  {}",
+        if database.is_embedded() { "embedded, for this demonstration" } else { "the configured one" }
+    );
     if args.exit {
         // Nobody looks at the page: any free port will do.
         config.http.listen = "127.0.0.1:0".to_owned();

@@ -18,7 +18,8 @@ pub(super) struct Args {
 
 pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<Outcome> {
     let database = Database::open(&config).await?;
-    let outcome = if args.check { check(&database.url, args.json).await } else { apply(&database.url, args.json).await };
+    let outcome =
+        if args.check { check(&database.url, args.json).await } else { apply(&database.url, args.json).await };
     database.close().await?;
     outcome
 }

@@ -146,7 +146,10 @@ fn exit_code(error: &anyhow::Error) -> u8 {
             return 2;
         }
         if matches!(cause.downcast_ref(), Some(PoolError::Privileged { .. } | PoolError::RoleMissing { .. }))
-            || matches!(cause.downcast_ref(), Some(MigrateError::RolesMissing { .. } | MigrateError::ForeignTables { .. }))
+            || matches!(
+                cause.downcast_ref(),
+                Some(MigrateError::RolesMissing { .. } | MigrateError::ForeignTables { .. })
+            )
         {
             return 4;
         }

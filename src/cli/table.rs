@@ -44,7 +44,10 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped_and_rounded() {
-        assert_eq!([grouped(0), grouped(999), grouped(1_000), grouped(-1_234_567)], ["0", "999", "1,000", "-1,234,567"]);
+        assert_eq!(
+            [grouped(0), grouped(999), grouped(1_000), grouped(-1_234_567)],
+            ["0", "999", "1,000", "-1,234,567"]
+        );
         assert_eq!([micros(0), micros(35_400), micros(-1_500_000), micros(4_999)], ["0.00", "0.04", "-1.50", "0.00"]);
         assert_eq!([percent(0, 0), percent(1, 3)], ["–", "33.3 %"]);
     }

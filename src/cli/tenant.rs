@@ -136,7 +136,8 @@ fn read_secret() -> anyhow::Result<String> {
 }
 
 fn print_created(config: &Config, user_id: Uuid, endpoints: &[CreatedEndpoint], json: bool) {
-    let url = |e: &CreatedEndpoint| format!("{}/webhooks/{}/{}", config.public_origin(), e.provider.as_str(), e.endpoint);
+    let url =
+        |e: &CreatedEndpoint| format!("{}/webhooks/{}/{}", config.public_origin(), e.provider.as_str(), e.endpoint);
     if json {
         let endpoints: Vec<_> = endpoints
             .iter()

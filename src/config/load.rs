@@ -45,8 +45,7 @@ pub fn load(
     let mut merged = parse(DEFAULTS, "built-in defaults")?;
     let mut origin = "configuration".to_owned();
     if let Some(path) = config_file(overrides) {
-        let text = std::fs::read_to_string(&path)
-            .map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+        let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
         origin = path.display().to_string();
         merge(&mut merged, parse(&text, &origin)?);
     }
@@ -65,10 +64,8 @@ fn config_file(overrides: &Overrides) -> Option<PathBuf> {
 }
 
 fn parse(text: &str, origin: &str) -> Result<Table, ConfigError> {
-    text.parse::<Table>().map_err(|error| ConfigError::Invalid {
-        origin: origin.to_owned(),
-        message: error.to_string(),
-    })
+    text.parse::<Table>()
+        .map_err(|error| ConfigError::Invalid { origin: origin.to_owned(), message: error.to_string() })
 }
 
 /// Tables are merged key by key; everything else, lists too, is replaced.
@@ -157,8 +154,7 @@ mod tests {
 
     #[test]
     fn the_environment_overrides_the_defaults_with_their_types() {
-        let config =
-            with_env(&[("TALLYLINE_PROCESS__BATCH_EVENTS", "7"), ("DATABASE_URL", "postgres://x/y")]).unwrap();
+        let config = with_env(&[("TALLYLINE_PROCESS__BATCH_EVENTS", "7"), ("DATABASE_URL", "postgres://x/y")]).unwrap();
         assert_eq!(config.process.batch_events, 7);
         assert_eq!(config.database.url, "postgres://x/y");
     }

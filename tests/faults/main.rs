@@ -14,9 +14,23 @@ async fn applied(db: &TestDb) -> i64 {
     sqlx::query_scalar("SELECT count(*) FROM tally.call_events").fetch_one(&db.admin).await.unwrap()
 }
 
-/// Waits until the pipeline is in the middle of it: more events than before.
+/// Waits until more events than before are applied and, at this moment, a batch
+/// is being applied: its transaction has written and not committed.
 async fn in_the_middle(db: &TestDb, more_than: i64) {
-    wait_until("more events are applied", Duration::from_secs(60), || async { applied(db).await > more_than }).await;
+    wait_until("a batch is being applied", Duration::from_secs(60), || async {
+        applied(db).await > more_than && writing(db).await
+    })
+    .await;
+}
+
+async fn writing(db: &TestDb) -> bool {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+         WHERE c.relname = 'call_events' AND l.mode = 'RowExclusiveLock' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()))",
+    )
+    .fetch_one(&db.admin)
+    .await
+    .unwrap()
 }
 
 async fn check(site: &Site, db: &TestDb, ledger: &std::path::Path) {
@@ -40,10 +54,10 @@ async fn a_daemon_killed_again_and_again_counts_everything_once() {
     let site = Site::new(&db);
     let ledger = site.file("ledger.json");
     let mut daemon = site.start().await;
-    let traffic = site.simulate("600", "11", &ledger);
-    for _ in 0..4 {
+    let traffic = site.simulate("800", "11", &ledger);
+    for _ in 0..6 {
         let before = applied(&db).await;
-        in_the_middle(&db, before + 100).await;
+        in_the_middle(&db, before + 60).await;
         daemon.kill();
         daemon = site.start().await;
     }

@@ -25,6 +25,7 @@ async fn what_was_sent_is_what_is_counted_and_a_missing_row_is_named() {
     .unwrap();
     let verified = site.verify(&ledger);
     assert_eq!(verified.status.code(), Some(1), "{}", text(&verified));
-    let named = text(&verified).lines().any(|line| line.contains(&user) && line.contains(&start) && line.contains("day"));
+    let named =
+        text(&verified).lines().any(|line| line.contains(&user) && line.contains(&start) && line.contains("day"));
     assert!(named, "no line names day {start} of {user}:\n{}", text(&verified));
 }

@@ -3,8 +3,8 @@
 
 #[path = "../support/daemon.rs"]
 mod daemon;
-mod end_to_end;
 mod dashboard;
+mod end_to_end;
 mod receiver;
 mod schema;
 mod telemetry;

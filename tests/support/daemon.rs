@@ -64,8 +64,21 @@ impl Site {
     pub fn simulate(&self, calls: &str, seed: &str, ledger: &Path) -> Child {
         let ledger = ledger.display().to_string();
         let arguments = [
-            "simulate", "--calls", calls, "--duplicates", "5%", "--reorder", "10%", "--late", "2%", "--seed", seed, "--tenants", "3",
-            "--ledger", &ledger,
+            "simulate",
+            "--calls",
+            calls,
+            "--duplicates",
+            "5%",
+            "--reorder",
+            "10%",
+            "--late",
+            "2%",
+            "--seed",
+            seed,
+            "--tenants",
+            "3",
+            "--ledger",
+            &ledger,
         ];
         self.command(&arguments).stdout(Stdio::null()).spawn().unwrap()
     }

@@ -23,7 +23,8 @@ mod twilio;
 mod voicemail;
 
 pub use event::{
-    CallSource, Direction, Event, Facts, LeadAnalysis, Provider, agent_ref, parse_analysis, parse_bolna, parse_twilio, usable_id,
+    CallSource, Direction, Event, Facts, LeadAnalysis, Provider, agent_ref, parse_analysis, parse_bolna, parse_twilio,
+    usable_id,
 };
 pub use merge::{AttemptState, CallState, Providers, bills, merge};
 pub use money::{billed_minutes, cents_text_to_micros, charge_micro_credits};

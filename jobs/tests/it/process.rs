@@ -58,7 +58,10 @@ async fn an_answered_call_becomes_one_exact_row() {
     );
     assert_eq!(number(&db, "SELECT credits_micros FROM users").await, 14_000_000);
     assert_eq!(number(&db, "SELECT count(*) FROM lead_analytics WHERE quality = 'hot'").await, 1);
-    assert_eq!(number(&db, "SELECT count(*) FROM contacts WHERE phone_e164 = '+12025550143' AND name = 'Asha'").await, 1);
+    assert_eq!(
+        number(&db, "SELECT count(*) FROM contacts WHERE phone_e164 = '+12025550143' AND name = 'Asha'").await,
+        1
+    );
     assert_eq!(number(&db, "SELECT count(*) FROM tally.inbox_pending").await, 0);
     roll_up(&db).await;
     check_exact(&db).await;
@@ -176,9 +179,14 @@ async fn a_batch_is_split_until_the_bad_event_is_alone() {
         .unwrap();
     for i in 0..20 {
         let code = if i == 7 { 13 } else { 4000 };
-        let body = bolna(&format!("call-{i}"), "completed", 10, json!({
-            "conversation_duration": 5, "telephony_data": { "hangup_provider_code": code, "provider_call_id": null }
-        }));
+        let body = bolna(
+            &format!("call-{i}"),
+            "completed",
+            10,
+            json!({
+                "conversation_duration": 5, "telephony_data": { "hangup_provider_code": code, "provider_call_id": null }
+            }),
+        );
         deliver(&db, user, "bolna", &body).await;
     }
     process(&db).await;
@@ -225,7 +233,8 @@ async fn bolna_and_twilio_events_of_one_call_make_one_call() {
             }
             process(&db).await;
         }
-        let seconds: Vec<i32> = sqlx::query_scalar("SELECT duration_seconds FROM calls").fetch_all(&db.admin).await.unwrap();
+        let seconds: Vec<i32> =
+            sqlx::query_scalar("SELECT duration_seconds FROM calls").fetch_all(&db.admin).await.unwrap();
         assert_eq!(seconds, [27], "one call, with the conversation and not the time on the line");
         assert_eq!(number(&db, "SELECT count(*) FROM tally.inbox_pending").await, 0);
         assert_eq!(number(&db, "SELECT count(*) FROM tally.call_events").await, 7);
@@ -274,10 +283,12 @@ async fn a_lane_whose_batches_never_end_is_worked_through_one_by_one() {
     }
     // As if three processes had died in the middle, and three more with the first event alone.
     sqlx::query("UPDATE tally.lanes SET claims = 3").execute(&db.admin).await.unwrap();
-    sqlx::query("UPDATE tally.inbox_pending SET claims = 3 WHERE inbox_id = (SELECT min(inbox_id) FROM tally.inbox_pending)")
-        .execute(&db.admin)
-        .await
-        .unwrap();
+    sqlx::query(
+        "UPDATE tally.inbox_pending SET claims = 3 WHERE inbox_id = (SELECT min(inbox_id) FROM tally.inbox_pending)",
+    )
+    .execute(&db.admin)
+    .await
+    .unwrap();
     let taken = process_call_events::run_unit(&db.pool, &process_options()).await.unwrap();
     assert_eq!(taken, 1);
     assert_eq!(number(&db, "SELECT count(*) FROM tally.quarantine WHERE reason = 'never_ended'").await, 1);

@@ -93,8 +93,7 @@ async fn days_and_hours_are_right_where_the_servers_own_truncation_is_not() {
         .await;
         assert_eq!(wrong_days, 0, "{zone}");
         if zone == "Australia/Lord_Howe" {
-            let half_hours =
-                "SELECT count(*) FROM user_analytics WHERE grain = 'hour' AND bucket_end - bucket_start = interval '30 minutes'";
+            let half_hours = "SELECT count(*) FROM user_analytics WHERE grain = 'hour' AND bucket_end - bucket_start = interval '30 minutes'";
             assert!(number(&db, half_hours).await > 0, "an hour that the turn cuts is half as long");
         }
     }
@@ -165,7 +164,8 @@ async fn a_lead_follows_its_call_that_moves_at_the_same_moment() {
     let user = tenant(&db, "UTC").await;
     seed_calls(&db, user, &["2026-03-31 18:30Z"]).await;
     roll_up(&db).await;
-    let call: Uuid = sqlx::query_scalar("SELECT id FROM calls WHERE outcome = 'busy' LIMIT 1").fetch_one(&db.pool).await.unwrap();
+    let call: Uuid =
+        sqlx::query_scalar("SELECT id FROM calls WHERE outcome = 'busy' LIMIT 1").fetch_one(&db.pool).await.unwrap();
     let mut mover = db.pool.begin().await.unwrap();
     sqlx::query("UPDATE calls SET started_at = started_at + interval '1 day' WHERE id = $1")
         .bind(call)
@@ -181,7 +181,12 @@ async fn a_lead_follows_its_call_that_moves_at_the_same_moment() {
             .await
     });
     wait_until("the lead waits for the call", Duration::from_secs(10), || async {
-        number(&db, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").await == 1
+        number(
+            &db,
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        )
+        .await
+            == 1
     })
     .await;
     mover.commit().await.unwrap();

@@ -118,14 +118,24 @@ pub fn answered_call(id: &str) -> Vec<Vec<u8>> {
         bolna(id, "initiated", 10, json!({ "conversation_duration": 0.0, "total_cost": 0.0 })),
         bolna(id, "ringing", 12, json!({})),
         bolna(id, "in-progress", 14, json!({})),
-        bolna(id, "call-disconnected", 45, json!({
-            "conversation_duration": 27.2, "transcript": "assistant: Hello\nuser:  hi\n",
-            "telephony_data": { "recording_url": "" }
-        })),
-        bolna(id, "completed", 50, json!({
-            "conversation_duration": 27.2, "total_cost": 3.54, "transcript": "assistant: Hello\nuser:  hi\n",
-            "telephony_data": { "recording_url": "https://api.bolna.ai/recordings/call/1" }
-        })),
+        bolna(
+            id,
+            "call-disconnected",
+            45,
+            json!({
+                "conversation_duration": 27.2, "transcript": "assistant: Hello\nuser:  hi\n",
+                "telephony_data": { "recording_url": "" }
+            }),
+        ),
+        bolna(
+            id,
+            "completed",
+            50,
+            json!({
+                "conversation_duration": 27.2, "total_cost": 3.54, "transcript": "assistant: Hello\nuser:  hi\n",
+                "telephony_data": { "recording_url": "https://api.bolna.ai/recordings/call/1" }
+            }),
+        ),
     ]
 }
 
