@@ -6,6 +6,7 @@
 //! in [`registry`].
 
 pub mod audit_rollups;
+pub mod extend_calendar;
 pub mod process_call_events;
 pub mod purge_expired;
 pub mod rebuild_all_dashboards;
@@ -32,6 +33,7 @@ pub struct Deps {
 pub fn registry() -> Result<Registry<Deps>, QueueError> {
     Registry::new()
         .register::<audit_rollups::AuditRollups>()?
+        .register::<extend_calendar::ExtendCalendar>()?
         .register::<purge_expired::PurgeExpired>()?
         .register::<rebuild_all_dashboards::RebuildAllDashboards>()?
         .register::<rebuild_dashboards::RebuildDashboards>()?

@@ -9,7 +9,8 @@
 //! A batch that fails because of its data is split until the bad event is
 //! alone; that one goes to quarantine with its SQLSTATE. Batches are counted on
 //! the lane, in a committed transaction, before the work: a lane whose batches
-//! keep dying with their process is worked through one event at a time.
+//! keep dying with their process is worked through one event at a time. A batch
+//! that fails while its process lives is no death, and is tried again whole.
 
 mod assign;
 mod calls;
@@ -63,25 +64,54 @@ impl ProcessError {
     }
 }
 
+impl ProcessError {
+    /// Whether a statement took longer than it may.
+    fn is_timeout(&self) -> bool {
+        let ProcessError::Database(error) = self else { return false };
+        error.as_database_error().and_then(|error| error.code()).as_deref() == Some("57014")
+    }
+}
+
 /// Applies one batch; returns how many events were taken from the inbox.
 ///
 /// # Errors
-/// When the database refused for a reason that is not the data's; nothing was
-/// applied then, and everything is still pending.
+/// When the database refused for a reason that is not the data's; what failed
+/// was not applied then, and is still pending.
 pub async fn run_unit(pool: &PgPool, options: &Options) -> Result<usize, ProcessError> {
     let lanes = claim::claim_lanes(pool, options.batch_tenants).await?;
     let (suspect, sound): (Vec<Lane>, Vec<Lane>) =
         lanes.into_iter().partition(|lane| lane.claims > options.max_lane_claims);
 
     let mut taken = 0;
+    let mut failed = None;
     if !sound.is_empty() {
-        let ids = claim::due_events(pool, &sound, per_lane(options.batch_events, sound.len())).await?;
-        taken += apply_or_split(pool, ids, options).await?;
+        match apply_batch(pool, &sound, options).await {
+            Ok(count) => taken += count,
+            Err(error) => failed = Some(error),
+        }
     }
+    // One tenant's trouble is not another's.
     for lane in suspect {
-        taken += apply_alone(pool, lane, options).await?;
+        match apply_alone(pool, &lane, options).await {
+            Ok(count) => taken += count,
+            Err(error) => failed = failed.or(Some(error)),
+        }
     }
-    Ok(taken)
+    failed.map_or(Ok(taken), Err)
+}
+
+async fn apply_batch(pool: &PgPool, lanes: &[Lane], options: &Options) -> Result<usize, ProcessError> {
+    let ids = claim::due_events(pool, lanes, per_lane(options.batch_events, lanes.len())).await?;
+    let applied = apply_or_split(pool, ids, options, Release::Lanes).await;
+    if let Err(error) = &applied
+        && !error.is_timeout()
+    {
+        // The process lives, so this was no death. A batch that takes too long stays
+        // counted: taken one by one its events may be quick enough.
+        let user_ids: Vec<Uuid> = lanes.iter().map(|lane| lane.user_id).collect();
+        claim::unclaim_lanes(pool, &user_ids).await;
+    }
+    applied
 }
 
 fn per_lane(batch_events: i64, lanes: usize) -> i64 {
@@ -90,20 +120,26 @@ fn per_lane(batch_events: i64, lanes: usize) -> i64 {
 
 /// Applies a batch; where its data makes it fail, halves it (an explicit stack
 /// instead of recursion) until single events are left over for quarantine.
-async fn apply_or_split(pool: &PgPool, ids: Vec<PendingId>, options: &Options) -> Result<usize, ProcessError> {
+async fn apply_or_split(
+    pool: &PgPool,
+    ids: Vec<PendingId>,
+    options: &Options,
+    release: Release,
+) -> Result<usize, ProcessError> {
     let mut taken = 0;
     let mut stack = vec![ids];
     while let Some(mut batch) = stack.pop() {
         if batch.is_empty() {
             continue;
         }
-        match apply(pool, &batch, options).await {
+        match apply(pool, &batch, options, release).await {
             Ok(count) => taken += count,
             Err(error) => {
                 let Some(code) = error.is_data() else { return Err(error) };
                 if batch.len() == 1 {
                     tracing::warn!(sqlstate = %code, inbox_id = batch[0].inbox_id, "event refused by the database, quarantined");
-                    taken += quarantine_alone(pool, batch[0], "data_error", &format!("SQLSTATE {code}")).await?;
+                    taken +=
+                        quarantine_alone(pool, batch[0], "data_error", &format!("SQLSTATE {code}"), release).await?;
                 } else {
                     metrics::counter!("tallyline_process_batches_split_total").increment(1);
                     let second = batch.split_off(batch.len() / 2);
@@ -116,20 +152,40 @@ async fn apply_or_split(pool: &PgPool, ids: Vec<PendingId>, options: &Options) -
     Ok(taken)
 }
 
-/// One event of a lane whose batches did not end, counted by itself.
-async fn apply_alone(pool: &PgPool, lane: Lane, options: &Options) -> Result<usize, ProcessError> {
-    let ids = claim::due_events(pool, std::slice::from_ref(&lane), 1).await?;
-    let Some(&id) = ids.first() else { return Ok(0) };
-    let claims = claim::claim_event(pool, id).await?;
-    if claims > options.max_event_claims {
-        tracing::error!(inbox_id = id.inbox_id, claims, "event was begun too often and never ended, quarantined");
-        return quarantine_alone(pool, id, "never_ended", &format!("begun {claims} times")).await;
+/// The events of a lane whose batches did not end, one by one, each counted by
+/// itself. The lane is released at the end only: if the process dies on the way,
+/// the next one goes on like this, and soon knows which event it is.
+async fn apply_alone(pool: &PgPool, lane: &Lane, options: &Options) -> Result<usize, ProcessError> {
+    let mut taken = 0;
+    for id in claim::due_events(pool, std::slice::from_ref(lane), options.batch_events).await? {
+        let claims = claim::claim_event(pool, id).await?;
+        if claims > options.max_event_claims {
+            tracing::error!(inbox_id = id.inbox_id, claims, "event was begun too often and never ended, quarantined");
+            let detail = format!("begun {claims} times");
+            taken += quarantine_alone(pool, id, "never_ended", &detail, Release::Nothing).await?;
+            continue;
+        }
+        match apply_or_split(pool, vec![id], options, Release::Nothing).await {
+            Ok(count) => taken += count,
+            Err(error) => {
+                claim::unclaim_event(pool, id).await;
+                return Err(error);
+            }
+        }
     }
-    apply_or_split(pool, vec![id], options).await
+    claim::release_lane(pool, lane).await?;
+    Ok(taken)
+}
+
+/// Whether a transaction that ends its events also ends its lanes' batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Release {
+    Lanes,
+    Nothing,
 }
 
 /// Applies a batch in one transaction; returns how many events it took.
-async fn apply(pool: &PgPool, ids: &[PendingId], options: &Options) -> Result<usize, ProcessError> {
+async fn apply(pool: &PgPool, ids: &[PendingId], options: &Options, release: Release) -> Result<usize, ProcessError> {
     let mut tx = pool.begin().await?;
     let lanes = claim::lock_lanes(&mut tx, ids).await?;
     let held: Vec<PendingId> = ids.iter().copied().filter(|id| lanes.contains_key(&id.user_id)).collect();
@@ -137,17 +193,20 @@ async fn apply(pool: &PgPool, ids: &[PendingId], options: &Options) -> Result<us
         // Another worker is at these lanes.
         return Ok(0);
     }
-    let mut intake = intake::fetch(&mut tx, &held, options.twilio_wait_seconds).await?;
+    let mut intake = intake::fetch(&mut tx, &held).await?;
+    assign::release_quarantined(&mut tx, &intake).await?;
     let freed = assign::waiting_for(&mut tx, &intake).await?;
     if !freed.is_empty() {
-        intake.extend(intake::fetch(&mut tx, &freed, options.twilio_wait_seconds).await?);
+        intake.extend(intake::fetch(&mut tx, &freed).await?);
     }
     let assigned = assign::assign(&mut tx, &mut intake).await?;
     let states = calls::fold(&mut tx, &assigned).await?;
     effects::write(&mut tx, &lanes, states).await?;
 
     let taken = finish(&mut tx, &intake, options).await?;
-    claim::release_lanes(&mut tx, &lanes).await?;
+    if release == Release::Lanes {
+        claim::release_lanes(&mut tx, &lanes).await?;
+    }
     tx.commit().await?;
     intake.record_metrics();
     Ok(taken)
@@ -166,6 +225,7 @@ async fn quarantine_alone(
     id: PendingId,
     reason: &'static str,
     detail: &str,
+    release: Release,
 ) -> Result<usize, ProcessError> {
     let mut tx = pool.begin().await?;
     let lanes = claim::lock_lanes(&mut tx, &[id]).await?;
@@ -174,7 +234,9 @@ async fn quarantine_alone(
     }
     let quarantined = intake::quarantine_unparsed(&mut tx, id, reason, detail).await?;
     claim::delete_pending(&mut tx, &[id]).await?;
-    claim::release_lanes(&mut tx, &lanes).await?;
+    if release == Release::Lanes {
+        claim::release_lanes(&mut tx, &lanes).await?;
+    }
     tx.commit().await?;
     metrics::counter!("tallyline_events_quarantined_total", "reason" => reason).increment(1);
     Ok(quarantined)

@@ -19,6 +19,9 @@ impl Job for RefreshKpiSummary {
 
     async fn run(self, ctx: JobContext<Deps>) -> Result<(), JobError> {
         let mut tx = ctx.state.pool.begin().await?;
+        // One refresh waits for another, and reads every tenant's days.
+        sqlx::query!("SET LOCAL statement_timeout = '10min'").execute(&mut *tx).await?;
+        sqlx::query!("SET LOCAL lock_timeout = '10min'").execute(&mut *tx).await?;
         sqlx::query_scalar!("SELECT tally.refresh_kpi_summary()").fetch_one(&mut *tx).await?;
         ctx.complete_in(&mut tx).await?;
         tx.commit().await?;

@@ -50,6 +50,10 @@ impl Tier {
     }
 }
 
+/// Candidates looked at for each bucket that a transaction takes: what other
+/// workers hold is passed over, so this many workers can share a tier.
+const CANDIDATES_PER_BUCKET: i64 = 4;
+
 /// What one unit may do at most.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -82,7 +86,7 @@ pub async fn run_unit(pool: &PgPool, options: &Options) -> Result<usize, sqlx::E
 }
 
 async fn recompute_tier(pool: &PgPool, tier: Tier, options: &Options) -> Result<usize, sqlx::Error> {
-    let candidates = candidates(pool, tier, options.batch_buckets).await?;
+    let candidates = candidates(pool, tier, options.batch_buckets * CANDIDATES_PER_BUCKET).await?;
     if candidates.user_ids.is_empty() {
         return Ok(0);
     }
@@ -92,7 +96,7 @@ async fn recompute_tier(pool: &PgPool, tier: Tier, options: &Options) -> Result<
         .await?;
 
     let mut tx = pool.begin().await?;
-    let locked = lock(&mut tx, tier, &candidates).await?;
+    let locked = lock(&mut tx, tier, &candidates, options.batch_buckets).await?;
     if locked.user_ids.is_empty() {
         // Another worker holds them all; what it leaves stays marked.
         return Ok(0);
@@ -147,11 +151,16 @@ async fn candidates(pool: &PgPool, tier: Tier, limit: i64) -> Result<Locked, sql
     Ok(found)
 }
 
-async fn lock(tx: &mut PgConnection, tier: Tier, candidates: &Locked) -> Result<Locked, sqlx::Error> {
-    let rows =
-        sqlx::query_file!("../sql/rollup/lock_buckets.sql", &candidates.user_ids, tier.number(), &candidates.starts)
-            .fetch_all(tx)
-            .await?;
+async fn lock(tx: &mut PgConnection, tier: Tier, candidates: &Locked, limit: i64) -> Result<Locked, sqlx::Error> {
+    let rows = sqlx::query_file!(
+        "../sql/rollup/lock_buckets.sql",
+        &candidates.user_ids,
+        tier.number(),
+        &candidates.starts,
+        limit
+    )
+    .fetch_all(tx)
+    .await?;
     let mut locked = Locked::default();
     for row in rows {
         locked.user_ids.push(row.user_id);

@@ -47,25 +47,15 @@ CREATE TABLE tally.calendar (
 );
 COMMENT ON TABLE tally.calendar IS 'Local days and months as half-open ranges of instants; date is the local label (first day for a month).';
 
--- Puts a zone into the calendar, 2015-01-01 to the end of the year after next.
--- Raises 22023 for a name that is not an IANA zone of this server.
-CREATE FUNCTION tally.ensure_zone(zone_name text) RETURNS void
+-- Derives a zone's periods, days and months from the server's tz database,
+-- 2015-01-01 to the end of the year after next. What is there stays as it is; only
+-- what was cut off where the calendar ended so far (known_until) is completed.
+CREATE FUNCTION tally.derive_zone(zone_name text, known_until timestamptz) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, tally SET timezone = 'UTC' AS $$
 DECLARE
     first_instant CONSTANT timestamptz := '2015-01-01 00:00Z';
     last_instant  CONSTANT timestamptz := date_trunc('year', now()) + interval '3 years';
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_timezone_names n WHERE n.name = zone_name)
-       OR (zone_name <> 'UTC' AND zone_name !~ '^[A-Z][A-Za-z_]+/') THEN
-        RAISE EXCEPTION 'unknown time zone "%"', zone_name
-            USING ERRCODE = '22023', HINT = 'Use an IANA name such as Asia/Kolkata or America/New_York.';
-    END IF;
-
-    INSERT INTO tally.zones (zone) VALUES (zone_name) ON CONFLICT DO NOTHING;
-    IF NOT FOUND THEN
-        RETURN;
-    END IF;
-
     -- Days on which the offset differs from the day before hold a transition;
     -- only those are looked at in steps of 15 minutes.
     INSERT INTO tally.zone_offsets (zone, period_start, period_end, utc_offset)
@@ -86,7 +76,9 @@ BEGIN
         SELECT q, off FROM (SELECT q, off, lag(off) OVER (ORDER BY q) AS before FROM offsets) x
         WHERE off IS DISTINCT FROM before
     )
-    SELECT zone_name, q, coalesce(lead(q) OVER (ORDER BY q), last_instant), off FROM starts;
+    SELECT zone_name, q, coalesce(lead(q) OVER (ORDER BY q), last_instant), off FROM starts
+    ON CONFLICT (zone, period_start) DO UPDATE SET period_end = EXCLUDED.period_end
+    WHERE zone_offsets.period_end = known_until;
 
     -- A day begins with the first instant that bears its date. The server's own
     -- conversion would take the second midnight where clocks go back over it.
@@ -104,15 +96,45 @@ BEGIN
         GROUP BY d.date
     )
     SELECT zone_name, 'day', bucket_start, coalesce(lead(bucket_start) OVER (ORDER BY bucket_start), last_instant), date
-    FROM starts;
+    FROM starts
+    ON CONFLICT (zone, grain, bucket_start) DO UPDATE SET bucket_end = EXCLUDED.bucket_end
+    WHERE calendar.bucket_end = known_until;
 
     INSERT INTO tally.calendar (zone, grain, bucket_start, bucket_end, date)
     SELECT zone_name, 'month', min(bucket_start), max(bucket_end), date_trunc('month', date::timestamp)::date
     FROM tally.calendar
     WHERE zone = zone_name AND grain = 'day'
-    GROUP BY date_trunc('month', date::timestamp);
+    GROUP BY date_trunc('month', date::timestamp)
+    ON CONFLICT (zone, grain, bucket_start) DO UPDATE SET bucket_end = EXCLUDED.bucket_end
+    WHERE calendar.bucket_end = known_until;
+END $$;
+
+-- Puts a zone into the calendar. Raises 22023 for a name that is not an IANA zone
+-- of this server.
+CREATE FUNCTION tally.ensure_zone(zone_name text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, tally AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_timezone_names n WHERE n.name = zone_name)
+       OR (zone_name <> 'UTC' AND zone_name !~ '^[A-Z][A-Za-z_]+/') THEN
+        RAISE EXCEPTION 'unknown time zone "%"', zone_name
+            USING ERRCODE = '22023', HINT = 'Use an IANA name such as Asia/Kolkata or America/New_York.';
+    END IF;
+    INSERT INTO tally.zones (zone) VALUES (zone_name) ON CONFLICT DO NOTHING;
+    IF FOUND THEN
+        PERFORM tally.derive_zone(zone_name, NULL);
+    END IF;
 END $$;
 COMMENT ON FUNCTION tally.ensure_zone(text) IS 'Idempotent; must run before a tenant takes the zone.';
+
+-- Takes every zone's calendar to the end of the year after next; returns how many were behind.
+CREATE FUNCTION tally.extend_zones() RETURNS bigint
+LANGUAGE sql SET search_path = pg_catalog, tally AS $$
+    SELECT count(tally.derive_zone(z.zone, z.known_until)::text)
+    FROM (
+        SELECT o.zone, max(o.period_end) AS known_until FROM tally.zone_offsets o GROUP BY o.zone
+    ) z
+    WHERE z.known_until < date_trunc('year', now(), 'UTC') + interval '3 years'
+$$;
 
 SELECT tally.ensure_zone('UTC');
 
@@ -174,6 +196,18 @@ COMMENT ON TABLE public.users IS 'A tenant and its login. The balance may go neg
 COMMENT ON COLUMN public.users.credits_micros IS 'Balance in micro-credits; credits is the same in credits.';
 COMMENT ON COLUMN public.users.score_scale IS 'What the analysis calls a full total score (15 or 100); thresholds are percentages of it.';
 COMMENT ON COLUMN public.users.dimension_scale IS 'What the analysis calls a full single score (3 or 100).';
+-- A change of zone rebuilds the tenant's hours, days and months. It goes through
+-- the program, which does that in the same transaction.
+CREATE FUNCTION tally.refuse_bare_zone_change() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.timezone <> OLD.timezone AND coalesce(current_setting('tally.zone_change', true), '') <> 'on' THEN
+        RAISE EXCEPTION 'a tenant''s zone is changed by `tallyline tenant set --timezone`, which rebuilds its figures'
+            USING ERRCODE = '55000';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER users_zone BEFORE UPDATE OF timezone ON public.users FOR EACH ROW EXECUTE FUNCTION tally.refuse_bare_zone_change();
 CREATE TRIGGER users_touch BEFORE UPDATE ON public.users FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
 
 -- What must be unique over all tenants lives in small tables of its own.

@@ -83,6 +83,9 @@ CREATE TABLE public.calls (
     attempt                 integer      NOT NULL DEFAULT 0,
     cost_micros             bigint       NOT NULL DEFAULT 0,
     billing_settled         boolean,
+    -- The terms of the first charge; a later change of the tenant's price leaves old calls alone.
+    billing_pulse_seconds   integer,
+    credits_per_minute_micros bigint,
     hangup_by               varchar(64),
     hangup_reason           text,
     hangup_provider_code    bigint,

@@ -122,3 +122,27 @@ CREATE TABLE tally.call_aliases (
 );
 COMMENT ON TABLE tally.call_aliases IS 'CallSids of a call: one execution with retries has several.';
 CREATE INDEX call_aliases_call_idx ON tally.call_aliases (user_id, call_id);
+
+-- A call that only Twilio spoke of turns out to be an execution that has a row
+-- already: its events, CallSids and charges go over, and the row goes. What was
+-- charged for it is settled by the next fold of the call that stays.
+CREATE FUNCTION tally.absorb_call(tenant uuid, absorbed uuid, into_call uuid) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, tally AS $$
+DECLARE
+    charged bigint;
+    entries integer;
+BEGIN
+    PERFORM FROM public.calls WHERE user_id = tenant AND id IN (absorbed, into_call) ORDER BY id FOR UPDATE;
+    SELECT credits_micros INTO charged FROM public.calls WHERE user_id = tenant AND id = absorbed;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    SELECT count(*) INTO entries FROM public.credit_transactions WHERE user_id = tenant AND call_id = into_call;
+    UPDATE tally.call_events SET call_id = into_call WHERE user_id = tenant AND call_id = absorbed;
+    UPDATE tally.call_aliases SET call_id = into_call WHERE user_id = tenant AND call_id = absorbed;
+    UPDATE public.follow_ups SET call_id = into_call WHERE user_id = tenant AND call_id = absorbed;
+    UPDATE public.credit_transactions SET call_id = into_call, charge_no = charge_no + entries
+    WHERE user_id = tenant AND call_id = absorbed;
+    UPDATE public.calls SET credits_micros = credits_micros + charged WHERE user_id = tenant AND id = into_call;
+    DELETE FROM public.calls WHERE user_id = tenant AND id = absorbed;
+END $$;

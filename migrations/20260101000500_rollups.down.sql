@@ -1,5 +1,7 @@
 DROP FUNCTION tally.refresh_kpi_summary();
 DROP MATERIALIZED VIEW public.user_kpi_summary;
+DROP TRIGGER users_forget ON public.users;
+DROP FUNCTION tally.forget_tenants();
 DROP TABLE public.dashboard_cache, public.call_analytics_cache;
 DROP FUNCTION tally.percentile(integer[], integer[], double precision);
 DROP FUNCTION tally.local_bucket(text, integer, timestamptz);

@@ -562,8 +562,31 @@ CREATE INDEX dashboard_cache_expires_idx ON public.dashboard_cache (expires_at);
 CREATE TRIGGER dashboard_cache_touch BEFORE UPDATE ON public.dashboard_cache
     FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
 
+-- Roll-ups, caches and the inbox have no foreign keys: a tenant that goes takes
+-- them along here, after the cascades, whose marks go too.
+CREATE FUNCTION tally.forget_tenants() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, tally AS $$
+DECLARE
+    gone CONSTANT uuid[] := ARRAY(SELECT id FROM old_rows);
+BEGIN
+    DELETE FROM tally.rollup_marks WHERE user_id = ANY (gone);
+    DELETE FROM tally.rollup_buckets WHERE user_id = ANY (gone);
+    DELETE FROM tally.quarter_rollups WHERE user_id = ANY (gone);
+    DELETE FROM public.user_analytics WHERE user_id = ANY (gone);
+    DELETE FROM public.agent_analytics WHERE user_id = ANY (gone);
+    DELETE FROM public.call_analytics_cache WHERE user_id = ANY (gone);
+    DELETE FROM public.dashboard_cache WHERE user_id = ANY (gone);
+    DELETE FROM tally.quarantine WHERE user_id = ANY (gone);
+    DELETE FROM tally.inbox WHERE user_id = ANY (gone);
+    DELETE FROM tally.endpoints WHERE user_id = ANY (gone);
+    DELETE FROM tally.user_emails WHERE user_id = ANY (gone);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER users_forget AFTER DELETE ON public.users
+    REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.forget_tenants();
+
 -- ---------------------------------------------------------------------------
--- The KPI view: one row per active tenant, from day and hour rows, never from calls.
+-- The KPI view: one row per active tenant, from hour, day and month rows, never from calls.
 -- "30d" is the last 30 local days with today, "7d" the last 7.
 -- ---------------------------------------------------------------------------
 
@@ -581,7 +604,7 @@ SELECT u.id AS user_id, u.email, u.name, u.credits, u.is_active, u.created_at AS
        b.agent_id AS best_performing_agent_id, b.agent_name AS best_performing_agent_name,
        b.success_rate AS best_agent_success_rate,
        m.calls_last_7d, m.leads_last_7d, m.credits_used_last_7d,
-       m.total_calls_lifetime, m.total_leads_lifetime, m.total_credits_used_lifetime,
+       f.total_calls_lifetime, f.total_leads_lifetime, f.total_credits_used_lifetime,
        now() AS calculated_at, now() + interval '1 hour' AS expires_at
 FROM public.users u
 CROSS JOIN LATERAL (SELECT (now() AT TIME ZONE u.timezone)::date AS today) t
@@ -598,15 +621,18 @@ CROSS JOIN LATERAL (
            round(sum(d.engagement_score_sum) FILTER (WHERE recent) / nullif(sum(d.engagement_score_count) FILTER (WHERE recent), 0), 2) AS avg_engagement_score_30d,
            coalesce(sum(d.total_calls) FILTER (WHERE this_week), 0) AS calls_last_7d,
            coalesce(sum(d.leads_generated) FILTER (WHERE this_week), 0) AS leads_last_7d,
-           coalesce(sum(d.credits_used) FILTER (WHERE this_week), 0) AS credits_used_last_7d,
-           coalesce(sum(d.total_calls), 0) AS total_calls_lifetime,
-           coalesce(sum(d.leads_generated), 0) AS total_leads_lifetime,
-           coalesce(sum(d.credits_used), 0) AS total_credits_used_lifetime
+           coalesce(sum(d.credits_used) FILTER (WHERE this_week), 0) AS credits_used_last_7d
     FROM (
-        SELECT r.*, r.date > t.today - 30 AND r.date <= t.today AS recent, r.date > t.today - 7 AND r.date <= t.today AS this_week
-        FROM public.user_analytics r WHERE r.user_id = u.id AND r.grain = 'day'
+        SELECT r.*, r.date <= t.today AS recent, r.date > t.today - 7 AND r.date <= t.today AS this_week
+        FROM public.user_analytics r
+        WHERE r.user_id = u.id AND r.grain = 'day' AND r.bucket_start >= now() - interval '32 days' AND r.date > t.today - 30
     ) d
 ) m
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(r.total_calls), 0) AS total_calls_lifetime, coalesce(sum(r.leads_generated), 0) AS total_leads_lifetime,
+           coalesce(sum(r.credits_used), 0) AS total_credits_used_lifetime
+    FROM public.user_analytics r WHERE r.user_id = u.id AND r.grain = 'month'
+) f
 CROSS JOIN LATERAL (
     SELECT count(*) AS total_agents, count(*) FILTER (WHERE g.is_active) AS active_agents,
            count(*) FILTER (WHERE NOT g.is_active) AS draft_agents

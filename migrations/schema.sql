@@ -28,6 +28,68 @@ BEGIN
     RETURN NEW;
 END $$;
 
+CREATE FUNCTION tally.derive_zone(zone_name text, known_until timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'tally'
+    SET "TimeZone" TO 'UTC'
+    AS $$
+DECLARE
+    first_instant CONSTANT timestamptz := '2015-01-01 00:00Z';
+    last_instant  CONSTANT timestamptz := date_trunc('year', now()) + interval '3 years';
+BEGIN
+    -- Days on which the offset differs from the day before hold a transition;
+    -- only those are looked at in steps of 15 minutes.
+    INSERT INTO tally.zone_offsets (zone, period_start, period_end, utc_offset)
+    WITH days AS (
+        SELECT d, (d AT TIME ZONE zone_name) - (d AT TIME ZONE 'UTC') AS off
+        FROM generate_series(first_instant, last_instant, interval '1 day') d
+    ), changed AS (
+        SELECT d - interval '1 day' AS from_day
+        FROM (SELECT d, off, lag(off) OVER (ORDER BY d) AS before FROM days) x
+        WHERE off IS DISTINCT FROM before AND before IS NOT NULL
+    ), steps AS (
+        SELECT first_instant AS q
+        UNION
+        SELECT q FROM changed, generate_series(from_day, from_day + interval '1 day', interval '15 minutes') q
+    ), offsets AS (
+        SELECT q, (q AT TIME ZONE zone_name) - (q AT TIME ZONE 'UTC') AS off FROM steps
+    ), starts AS (
+        SELECT q, off FROM (SELECT q, off, lag(off) OVER (ORDER BY q) AS before FROM offsets) x
+        WHERE off IS DISTINCT FROM before
+    )
+    SELECT zone_name, q, coalesce(lead(q) OVER (ORDER BY q), last_instant), off FROM starts
+    ON CONFLICT (zone, period_start) DO UPDATE SET period_end = EXCLUDED.period_end
+    WHERE zone_offsets.period_end = known_until;
+
+    -- A day begins with the first instant that bears its date. The server's own
+    -- conversion would take the second midnight where clocks go back over it.
+    INSERT INTO tally.calendar (zone, grain, bucket_start, bucket_end, date)
+    WITH starts AS (
+        SELECT d.date, min(s.bucket_start) AS bucket_start
+        FROM (
+            SELECT l::date AS date, l AT TIME ZONE 'UTC' AS midnight
+            FROM generate_series(timestamp '2014-12-31', last_instant AT TIME ZONE 'UTC', interval '1 day') l
+        ) d
+        JOIN tally.zone_offsets o
+          ON o.zone = zone_name AND o.period_start < d.midnight + interval '2 days' AND o.period_end > d.midnight - interval '2 days'
+        CROSS JOIN LATERAL (SELECT greatest(o.period_start, d.midnight - o.utc_offset) AS bucket_start) s
+        WHERE s.bucket_start < o.period_end AND ((s.bucket_start + o.utc_offset) AT TIME ZONE 'UTC')::date = d.date
+        GROUP BY d.date
+    )
+    SELECT zone_name, 'day', bucket_start, coalesce(lead(bucket_start) OVER (ORDER BY bucket_start), last_instant), date
+    FROM starts
+    ON CONFLICT (zone, grain, bucket_start) DO UPDATE SET bucket_end = EXCLUDED.bucket_end
+    WHERE calendar.bucket_end = known_until;
+
+    INSERT INTO tally.calendar (zone, grain, bucket_start, bucket_end, date)
+    SELECT zone_name, 'month', min(bucket_start), max(bucket_end), date_trunc('month', date::timestamp)::date
+    FROM tally.calendar
+    WHERE zone = zone_name AND grain = 'day'
+    GROUP BY date_trunc('month', date::timestamp)
+    ON CONFLICT (zone, grain, bucket_start) DO UPDATE SET bucket_end = EXCLUDED.bucket_end
+    WHERE calendar.bucket_end = known_until;
+END $$;
+
 CREATE TABLE tally.jobs (
     id bigint NOT NULL,
     kind text NOT NULL,
@@ -87,59 +149,31 @@ COMMENT ON FUNCTION tally.enqueue_job(kind text, payload jsonb, user_id uuid, ru
 CREATE FUNCTION tally.ensure_zone(zone_name text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'tally'
-    SET "TimeZone" TO 'UTC'
     AS $$
-DECLARE
-    first_instant CONSTANT timestamptz := '2015-01-01 00:00Z';
-    last_instant  CONSTANT timestamptz := date_trunc('year', now()) + interval '3 years';
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_timezone_names n WHERE n.name = zone_name)
        OR (zone_name <> 'UTC' AND zone_name !~ '^[A-Z][A-Za-z_]+/') THEN
         RAISE EXCEPTION 'unknown time zone "%"', zone_name
             USING ERRCODE = '22023', HINT = 'Use an IANA name such as Asia/Kolkata or America/New_York.';
     END IF;
-
     INSERT INTO tally.zones (zone) VALUES (zone_name) ON CONFLICT DO NOTHING;
-    IF NOT FOUND THEN
-        RETURN;
+    IF FOUND THEN
+        PERFORM tally.derive_zone(zone_name, NULL);
     END IF;
-
-    -- Days on which the offset differs from the day before hold a transition;
-    -- only those are looked at in steps of 15 minutes.
-    INSERT INTO tally.zone_offsets (zone, period_start, period_end, utc_offset)
-    WITH days AS (
-        SELECT d, (d AT TIME ZONE zone_name) - (d AT TIME ZONE 'UTC') AS off
-        FROM generate_series(first_instant, last_instant, interval '1 day') d
-    ), changed AS (
-        SELECT d - interval '1 day' AS from_day
-        FROM (SELECT d, off, lag(off) OVER (ORDER BY d) AS before FROM days) x
-        WHERE off IS DISTINCT FROM before AND before IS NOT NULL
-    ), steps AS (
-        SELECT first_instant AS q
-        UNION
-        SELECT q FROM changed, generate_series(from_day, from_day + interval '1 day', interval '15 minutes') q
-    ), offsets AS (
-        SELECT q, (q AT TIME ZONE zone_name) - (q AT TIME ZONE 'UTC') AS off FROM steps
-    ), starts AS (
-        SELECT q, off FROM (SELECT q, off, lag(off) OVER (ORDER BY q) AS before FROM offsets) x
-        WHERE off IS DISTINCT FROM before
-    )
-    SELECT zone_name, q, coalesce(lead(q) OVER (ORDER BY q), last_instant), off FROM starts;
-
-    INSERT INTO tally.calendar (zone, grain, bucket_start, bucket_end, date)
-    SELECT zone_name, g.grain, s.bucket_start, s.bucket_end, s.date
-    FROM (VALUES ('day', interval '1 day'), ('month', interval '1 month')) AS g (grain, step),
-    LATERAL (
-        SELECT l::date AS date,
-               l AT TIME ZONE zone_name AS bucket_start,
-               (l + g.step) AT TIME ZONE zone_name AS bucket_end
-        FROM generate_series(timestamp '2014-12-01', (last_instant AT TIME ZONE 'UTC') - g.step, g.step) l
-        WHERE g.grain = 'month' OR l >= timestamp '2014-12-31'
-    ) s
-    WHERE s.bucket_start < s.bucket_end;
 END $$;
 
 COMMENT ON FUNCTION tally.ensure_zone(zone_name text) IS 'Idempotent; must run before a tenant takes the zone.';
+
+CREATE FUNCTION tally.extend_zones() RETURNS bigint
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'tally'
+    AS $$
+    SELECT count(tally.derive_zone(z.zone, z.known_until)::text)
+    FROM (
+        SELECT o.zone, max(o.period_end) AS known_until FROM tally.zone_offsets o GROUP BY o.zone
+    ) z
+    WHERE z.known_until < date_trunc('year', now(), 'UTC') + interval '3 years'
+$$;
 
 CREATE FUNCTION tally.fingerprint(fields text[]) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -155,6 +189,27 @@ CREATE FUNCTION tally.fingerprint_hi(digest text) RETURNS bigint
 CREATE FUNCTION tally.fingerprint_lo(digest text) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$ SELECT ('x' || substr(digest, 9, 8))::bit(32)::bigint $$;
+
+CREATE FUNCTION tally.forget_tenants() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'tally'
+    AS $$
+DECLARE
+    gone CONSTANT uuid[] := ARRAY(SELECT id FROM old_rows);
+BEGIN
+    DELETE FROM tally.rollup_marks WHERE user_id = ANY (gone);
+    DELETE FROM tally.rollup_buckets WHERE user_id = ANY (gone);
+    DELETE FROM tally.quarter_rollups WHERE user_id = ANY (gone);
+    DELETE FROM public.user_analytics WHERE user_id = ANY (gone);
+    DELETE FROM public.agent_analytics WHERE user_id = ANY (gone);
+    DELETE FROM public.call_analytics_cache WHERE user_id = ANY (gone);
+    DELETE FROM public.dashboard_cache WHERE user_id = ANY (gone);
+    DELETE FROM tally.quarantine WHERE user_id = ANY (gone);
+    DELETE FROM tally.inbox WHERE user_id = ANY (gone);
+    DELETE FROM tally.endpoints WHERE user_id = ANY (gone);
+    DELETE FROM tally.user_emails WHERE user_id = ANY (gone);
+    RETURN NULL;
+END $$;
 
 CREATE FUNCTION tally.hour_bucket(zone_name text, instant timestamp with time zone) RETURNS TABLE(bucket_start timestamp with time zone, bucket_end timestamp with time zone, date date, hour integer)
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -327,6 +382,17 @@ BEGIN
     VALUES ('last_kpi_refresh', extract(epoch FROM clock_timestamp())::bigint::text, 'When user_kpi_summary was last refreshed, in epoch seconds.')
     ON CONFLICT (config_key) DO UPDATE SET config_value = EXCLUDED.config_value;
     RETURN clock_timestamp();
+END $$;
+
+CREATE FUNCTION tally.refuse_bare_zone_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF NEW.timezone <> OLD.timezone AND coalesce(current_setting('tally.zone_change', true), '') <> 'on' THEN
+        RAISE EXCEPTION 'a tenant''s zone is changed by `tallyline tenant set --timezone`, which rebuilds its figures'
+            USING ERRCODE = '55000';
+    END IF;
+    RETURN NEW;
 END $$;
 
 CREATE FUNCTION tally.request_job(kind text, key text, user_id uuid DEFAULT NULL::uuid, run_after interval DEFAULT '00:00:00'::interval, payload jsonb DEFAULT '{}'::jsonb, queue text DEFAULT 'default'::text, priority integer DEFAULT 1, max_attempts integer DEFAULT 10) RETURNS bigint
@@ -725,7 +791,7 @@ CREATE TABLE public.lead_analytics (
     CONSTRAINT lead_analytics_intent_score_check CHECK (((intent_score >= 0) AND (intent_score <= 100))),
     CONSTRAINT lead_analytics_quality_check CHECK (((quality)::text = ANY ((ARRAY['hot'::character varying, 'warm'::character varying, 'cold'::character varying, 'unqualified'::character varying])::text[]))),
     CONSTRAINT lead_analytics_quality_total_check CHECK (((quality IS NULL) = (total_score IS NULL))),
-    CONSTRAINT lead_analytics_total_score_check CHECK (((total_score >= 0) AND (total_score <= 500))),
+    CONSTRAINT lead_analytics_total_score_check CHECK (((total_score >= 0) AND (total_score <= 100))),
     CONSTRAINT lead_analytics_type_check CHECK (((analysis_type)::text = ANY ((ARRAY['individual'::character varying, 'complete'::character varying])::text[]))),
     CONSTRAINT lead_analytics_urgency_score_check CHECK (((urgency_score >= 0) AND (urgency_score <= 100)))
 );
@@ -880,7 +946,7 @@ CREATE TABLE public.users (
     CONSTRAINT users_low_credit_level_check CHECK (((low_credit_level >= 0) AND (low_credit_level <= 3))),
     CONSTRAINT users_phone_format_check CHECK (((phone)::text ~ '^\+?[0-9\s\-\(\)]{7,20}$'::text)),
     CONSTRAINT users_role_check CHECK (((role)::text = ANY ((ARRAY['user'::character varying, 'admin'::character varying, 'super_admin'::character varying])::text[]))),
-    CONSTRAINT users_score_scale_check CHECK ((((score_scale >= 5) AND (score_scale <= 500)) AND ((dimension_scale >= 1) AND (dimension_scale <= 100)))),
+    CONSTRAINT users_score_scale_check CHECK ((((score_scale >= 5) AND (score_scale <= 100)) AND ((dimension_scale >= 1) AND (dimension_scale <= 100)))),
     CONSTRAINT users_thresholds_check CHECK (((100 >= hot_threshold_percent) AND (hot_threshold_percent > warm_threshold_percent) AND (warm_threshold_percent > cold_threshold_percent) AND (cold_threshold_percent >= 0))),
     CONSTRAINT users_website_format_check CHECK (((website)::text ~ '^https?://'::text))
 );
@@ -923,12 +989,12 @@ CREATE MATERIALIZED VIEW public.user_kpi_summary AS
     m.calls_last_7d,
     m.leads_last_7d,
     m.credits_used_last_7d,
-    m.total_calls_lifetime,
-    m.total_leads_lifetime,
-    m.total_credits_used_lifetime,
+    f.total_calls_lifetime,
+    f.total_leads_lifetime,
+    f.total_credits_used_lifetime,
     now() AS calculated_at,
     (now() + '01:00:00'::interval) AS expires_at
-   FROM (((((public.users u
+   FROM ((((((public.users u
      CROSS JOIN LATERAL ( SELECT ((now() AT TIME ZONE u.timezone))::date AS today) t)
      CROSS JOIN LATERAL ( SELECT COALESCE(sum(d.total_calls) FILTER (WHERE d.recent), (0)::bigint) AS total_calls_30d,
             COALESCE(sum(d.successful_calls) FILTER (WHERE d.recent), (0)::bigint) AS successful_calls_30d,
@@ -942,10 +1008,7 @@ CREATE MATERIALIZED VIEW public.user_kpi_summary AS
             round((sum(d.engagement_score_sum) FILTER (WHERE d.recent) / (NULLIF(sum(d.engagement_score_count) FILTER (WHERE d.recent), 0))::numeric), 2) AS avg_engagement_score_30d,
             COALESCE(sum(d.total_calls) FILTER (WHERE d.this_week), (0)::bigint) AS calls_last_7d,
             COALESCE(sum(d.leads_generated) FILTER (WHERE d.this_week), (0)::bigint) AS leads_last_7d,
-            COALESCE(sum(d.credits_used) FILTER (WHERE d.this_week), (0)::numeric) AS credits_used_last_7d,
-            COALESCE(sum(d.total_calls), (0)::bigint) AS total_calls_lifetime,
-            COALESCE(sum(d.leads_generated), (0)::bigint) AS total_leads_lifetime,
-            COALESCE(sum(d.credits_used), (0)::numeric) AS total_credits_used_lifetime
+            COALESCE(sum(d.credits_used) FILTER (WHERE d.this_week), (0)::numeric) AS credits_used_last_7d
            FROM ( SELECT r.user_id,
                     r.grain,
                     r.bucket_start,
@@ -1024,10 +1087,15 @@ CREATE MATERIALIZED VIEW public.user_kpi_summary AS
                     r.avg_budget_score,
                     r.avg_fit_score,
                     r.avg_total_score,
-                    ((r.date > (t.today - 30)) AND (r.date <= t.today)) AS recent,
+                    (r.date <= t.today) AS recent,
                     ((r.date > (t.today - 7)) AND (r.date <= t.today)) AS this_week
                    FROM public.user_analytics r
-                  WHERE ((r.user_id = u.id) AND (r.grain = 'day'::text))) d) m)
+                  WHERE ((r.user_id = u.id) AND (r.grain = 'day'::text) AND (r.bucket_start >= (now() - '32 days'::interval)) AND (r.date > (t.today - 30)))) d) m)
+     CROSS JOIN LATERAL ( SELECT COALESCE(sum(r.total_calls), (0)::bigint) AS total_calls_lifetime,
+            COALESCE(sum(r.leads_generated), (0)::bigint) AS total_leads_lifetime,
+            COALESCE(sum(r.credits_used), (0)::numeric) AS total_credits_used_lifetime
+           FROM public.user_analytics r
+          WHERE ((r.user_id = u.id) AND (r.grain = 'month'::text))) f)
      CROSS JOIN LATERAL ( SELECT count(*) AS total_agents,
             count(*) FILTER (WHERE g.is_active) AS active_agents,
             count(*) FILTER (WHERE (NOT g.is_active)) AS draft_agents
@@ -1891,7 +1959,11 @@ CREATE TRIGGER system_config_touch BEFORE UPDATE ON public.system_config FOR EAC
 
 CREATE TRIGGER transcripts_touch BEFORE UPDATE ON public.transcripts FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
 
+CREATE TRIGGER users_forget AFTER DELETE ON public.users REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.forget_tenants();
+
 CREATE TRIGGER users_touch BEFORE UPDATE ON public.users FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
+
+CREATE TRIGGER users_zone BEFORE UPDATE OF timezone ON public.users FOR EACH ROW EXECUTE FUNCTION tally.refuse_bare_zone_change();
 
 ALTER TABLE ONLY public.agents
     ADD CONSTRAINT agents_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
@@ -2063,6 +2135,9 @@ GRANT USAGE ON SCHEMA tally TO tallyline_worker;
 REVOKE ALL ON FUNCTION tally.assign_customer_reference() FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.assign_customer_reference() TO tallyline_worker;
 
+REVOKE ALL ON FUNCTION tally.derive_zone(zone_name text, known_until timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.derive_zone(zone_name text, known_until timestamp with time zone) TO tallyline_worker;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.jobs TO tallyline_worker;
 
 REVOKE ALL ON FUNCTION tally.enqueue_job(kind text, payload jsonb, user_id uuid, run_after interval, queue text, priority integer, max_attempts integer) FROM PUBLIC;
@@ -2070,6 +2145,9 @@ GRANT ALL ON FUNCTION tally.enqueue_job(kind text, payload jsonb, user_id uuid, 
 
 REVOKE ALL ON FUNCTION tally.ensure_zone(zone_name text) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.ensure_zone(zone_name text) TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.extend_zones() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.extend_zones() TO tallyline_worker;
 
 REVOKE ALL ON FUNCTION tally.fingerprint(fields text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.fingerprint(fields text[]) TO tallyline_worker;
@@ -2079,6 +2157,9 @@ GRANT ALL ON FUNCTION tally.fingerprint_hi(digest text) TO tallyline_worker;
 
 REVOKE ALL ON FUNCTION tally.fingerprint_lo(digest text) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.fingerprint_lo(digest text) TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.forget_tenants() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.forget_tenants() TO tallyline_worker;
 
 REVOKE ALL ON FUNCTION tally.hour_bucket(zone_name text, instant timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.hour_bucket(zone_name text, instant timestamp with time zone) TO tallyline_worker;
@@ -2112,6 +2193,9 @@ GRANT ALL ON FUNCTION tally.quarter_of(instant timestamp with time zone) TO tall
 
 REVOKE ALL ON FUNCTION tally.refresh_kpi_summary() FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.refresh_kpi_summary() TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.refuse_bare_zone_change() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.refuse_bare_zone_change() TO tallyline_worker;
 
 REVOKE ALL ON FUNCTION tally.request_job(kind text, key text, user_id uuid, run_after interval, payload jsonb, queue text, priority integer, max_attempts integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.request_job(kind text, key text, user_id uuid, run_after interval, payload jsonb, queue text, priority integer, max_attempts integer) TO tallyline_worker;

@@ -80,6 +80,9 @@ impl Daemon {
         let pool = connect(&config, database_url).await?;
         tallyline_db::pool::refuse_privileged(&pool).await?;
 
+        let listener = TcpListener::bind(&config.http.listen)
+            .await
+            .with_context(|| format!("cannot listen on {} (http.listen)", config.http.listen))?;
         let shutdown = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let inbox_hint = Hint::new();
@@ -100,9 +103,6 @@ impl Daemon {
             Ok(())
         });
 
-        let listener = TcpListener::bind(&config.http.listen)
-            .await
-            .with_context(|| format!("cannot listen on {} (http.listen)", config.http.listen))?;
         let address = listener.local_addr()?;
         let (http, stop) = (config.http.clone(), shutdown.clone());
         tasks.spawn(
@@ -156,6 +156,22 @@ async fn connect_with(
     tallyline_db::pool::connect(&options).await
 }
 
+/// The key that opens providers' secrets. With a database of its own every process
+/// must be given the same: one made in each working directory would open nothing.
+///
+/// # Errors
+/// When the key is missing or unusable.
+pub fn sealing_key(config: &Config) -> anyhow::Result<SealingKey> {
+    let generated = config.database.data_dir.join(receiver::sealing::KEY_FILE);
+    if !config.database.url.is_empty() && config.secrets.key.is_empty() && !generated.exists() {
+        bail!(
+            "secrets.key is not set: with database.url every process needs the same key \
+             (make one with `openssl rand -hex 32`, set it as TALLYLINE_SECRETS__KEY)"
+        );
+    }
+    Ok(SealingKey::from_config(&config.secrets, &config.database.data_dir)?)
+}
+
 /// The receiver has connections of its own: however busy the jobs are, a webhook
 /// is acknowledged in time.
 async fn start_receiver(
@@ -165,7 +181,7 @@ async fn start_receiver(
     shutdown: &CancellationToken,
     tasks: &mut JoinSet<anyhow::Result<()>>,
 ) -> anyhow::Result<Receiver> {
-    let key = SealingKey::from_config(&config.secrets, &config.database.data_dir)?;
+    let key = sealing_key(config)?;
     // One for each committer, some for looking endpoints up and for quarantine.
     let connections = u32::try_from(config.receiver.committers).unwrap_or(u32::MAX).saturating_add(4);
     let pool = connect_with(config, database_url, connections).await?;

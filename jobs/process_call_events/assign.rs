@@ -1,7 +1,8 @@
 //! Which call each event belongs to.
 //!
 //! The execution id is the identity of a call; CallSids are aliases. A call that
-//! only Twilio has spoken of is adopted by the execution that names its CallSid.
+//! only Twilio has spoken of is adopted by the new execution that names its
+//! CallSid, or taken into the row that the execution has already.
 
 use std::collections::{HashMap, HashSet};
 
@@ -43,6 +44,16 @@ struct SidCall {
     has_execution: bool,
 }
 
+/// Takes out of quarantine what was there for want of a call or an agent that the
+/// batch's executions bring; the next batch applies it.
+pub(super) async fn release_quarantined(tx: &mut PgConnection, intake: &Intake) -> Result<(), sqlx::Error> {
+    let named = intake.parsed.iter().filter(|p| p.event.provider == Provider::Bolna);
+    let keys = named.flat_map(|p| [&p.event.call_sid, &p.event.execution_id].map(|key| (p.id.user_id, key.clone())));
+    let (user_ids, keys): (Vec<Uuid>, Vec<String>) = keys.filter_map(|(user, key)| Some((user, key?))).unzip();
+    sqlx::query_file!("../sql/process/release_quarantined.sql", &user_ids, &keys).execute(tx).await?;
+    Ok(())
+}
+
 /// Twilio events that wait for a CallSid which the batch's executions name.
 pub(super) async fn waiting_for(tx: &mut PgConnection, intake: &Intake) -> Result<Vec<PendingId>, sqlx::Error> {
     let named = intake.parsed.iter().filter(|p| p.event.provider == Provider::Bolna);
@@ -58,7 +69,8 @@ pub(super) async fn waiting_for(tx: &mut PgConnection, intake: &Intake) -> Resul
 /// Files each event under its call; moves those that cannot be to `quarantined`
 /// or `waiting`.
 pub(super) async fn assign(tx: &mut PgConnection, intake: &mut Intake) -> Result<Assigned, ProcessError> {
-    let known = look_up(tx, intake).await?;
+    let mut known = look_up(tx, intake).await?;
+    absorb(tx, &mut known, intake).await?;
     let mut assigned = Assigned::default();
     let mut rows = Vec::new();
     let adoptions = adoptions(&known, intake);
@@ -66,17 +78,20 @@ pub(super) async fn assign(tx: &mut PgConnection, intake: &mut Intake) -> Result
 
     // Bolna first: its events say which execution a CallSid belongs to.
     let mut parsed = std::mem::take(&mut intake.parsed);
-    parsed.sort_by_key(|p| (p.event.provider, p.id.inbox_id));
+    // Those that name their agent before those that do not.
+    parsed.sort_by_key(|p| (p.event.provider, p.event.agent_ref.is_none(), p.id.inbox_id));
+    let mut placed_executions = HashSet::new();
     for event in parsed {
         let tenant = event.id.user_id;
         let placed = match event.event.provider {
-            Provider::Bolna | Provider::Analysis => place_execution(&known, &adoptions, &event),
+            Provider::Bolna | Provider::Analysis => place_execution(&known, &adoptions, &placed_executions, &event),
             Provider::Twilio => place_sid(&known, &sid_calls, &event, &mut assigned),
         };
         match placed {
             Place::Call(call_id) => {
-                if let (Provider::Bolna, Some(sid)) = (event.event.provider, &event.event.call_sid) {
-                    sid_calls.insert((tenant, sid.clone()), call_id);
+                if event.event.provider == Provider::Bolna {
+                    placed_executions.extend(event.event.execution_id.clone().map(|id| (tenant, id)));
+                    sid_calls.extend(event.event.call_sid.clone().map(|sid| ((tenant, sid), call_id)));
                 }
                 assigned.calls.push((tenant, call_id));
                 rows.push(EventRow::new(call_id, &event)?);
@@ -102,7 +117,12 @@ enum Place {
 }
 
 /// Where an event goes that names its execution.
-fn place_execution(known: &Known, adoptions: &HashMap<(Uuid, Uuid), Uuid>, parsed: &Parsed) -> Place {
+fn place_execution(
+    known: &Known,
+    adoptions: &HashMap<(Uuid, Uuid), Uuid>,
+    placed: &HashSet<(Uuid, String)>,
+    parsed: &Parsed,
+) -> Place {
     let tenant = parsed.id.user_id;
     let Some(execution) = &parsed.event.execution_id else {
         return Place::Quarantine("no_id", None);
@@ -114,7 +134,9 @@ fn place_execution(known: &Known, adoptions: &HashMap<(Uuid, Uuid), Uuid>, parse
             Some(agent) if !known.agents.contains(&(tenant, agent.clone())) => {
                 return Place::Quarantine("unknown_agent", Some(agent.clone()));
             }
-            None if existing.is_none() => return Place::Quarantine("no_agent", None),
+            None if existing.is_none() && !placed.contains(&(tenant, execution.clone())) => {
+                return Place::Quarantine("no_agent", Some(execution.clone()));
+            }
             _ => {}
         }
     }
@@ -126,12 +148,16 @@ fn place_execution(known: &Known, adoptions: &HashMap<(Uuid, Uuid), Uuid>, parse
 /// of: from the call id that the execution would get to that call's.
 fn adoptions(known: &Known, intake: &Intake) -> HashMap<(Uuid, Uuid), Uuid> {
     let mut found = HashMap::new();
+    // A call is one execution's: the first that names it.
+    let mut taken: HashMap<(Uuid, Uuid), &str> = HashMap::new();
     for parsed in intake.parsed.iter().filter(|p| p.event.provider == Provider::Bolna) {
         let tenant = parsed.id.user_id;
         let (Some(execution), Some(sid)) = (&parsed.event.execution_id, &parsed.event.call_sid) else { continue };
         let is_new = !known.by_execution.contains_key(&(tenant, execution.clone()));
         if let Some(call) = known.by_sid.get(&(tenant, sid.clone())).filter(|call| is_new && !call.has_execution) {
-            found.insert((tenant, execution_call_id(tenant, execution)), call.call_id);
+            if *taken.entry((tenant, call.call_id)).or_insert(execution) == execution {
+                found.insert((tenant, execution_call_id(tenant, execution)), call.call_id);
+            }
         }
     }
     found
@@ -203,6 +229,36 @@ async fn look_up(tx: &mut PgConnection, intake: &Intake) -> Result<Known, sqlx::
     let rows = sqlx::query_file!("../sql/process/agents_by_number.sql", &user_ids, &numbers).fetch_all(tx).await?;
     known.by_number = rows.into_iter().map(|row| ((row.user_id, row.phone_number), row.id)).collect();
     Ok(known)
+}
+
+/// Executions that have a row already and turn out to be the call of a CallSid
+/// that only Twilio has spoken of: two rows become one.
+async fn absorb(tx: &mut PgConnection, known: &mut Known, intake: &Intake) -> Result<(), sqlx::Error> {
+    let mut absorbed: HashMap<(Uuid, Uuid), Uuid> = HashMap::new();
+    for parsed in intake.parsed.iter().filter(|p| p.event.provider == Provider::Bolna) {
+        let tenant = parsed.id.user_id;
+        let (Some(execution), Some(sid)) = (&parsed.event.execution_id, &parsed.event.call_sid) else { continue };
+        let Some(&call_id) = known.by_execution.get(&(tenant, execution.clone())) else { continue };
+        if let Some(call) = known.by_sid.get(&(tenant, sid.clone())).filter(|call| !call.has_execution) {
+            absorbed.entry((tenant, call.call_id)).or_insert(call_id);
+        }
+    }
+    if absorbed.is_empty() {
+        return Ok(());
+    }
+    for ((tenant, _), call) in &mut known.by_sid {
+        if let Some(&into) = absorbed.get(&(*tenant, call.call_id)) {
+            *call = SidCall { call_id: into, has_execution: true };
+        }
+    }
+    let (mut user_ids, mut gone, mut into) = (Vec::new(), Vec::new(), Vec::new());
+    for ((user_id, absorbed), call_id) in absorbed {
+        user_ids.push(user_id);
+        gone.push(absorbed);
+        into.push(call_id);
+    }
+    sqlx::query_file!("../sql/process/absorb_calls.sql", &user_ids, &gone, &into).fetch_one(tx).await?;
+    Ok(())
 }
 
 async fn adopt(tx: &mut PgConnection, adoptions: HashMap<(Uuid, Uuid), Uuid>) -> Result<(), sqlx::Error> {

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::ProcessError;
 use super::assign::Assigned;
+use super::ledger::Terms;
 
 /// A call as it is to be written.
 #[derive(Debug)]
@@ -28,9 +29,13 @@ pub(super) struct Before {
     pub(super) agent_id: Uuid,
     pub(super) contact_id: Option<Uuid>,
     pub(super) credits_micros: i64,
+    pub(super) terms: Option<Terms>,
 }
 
 type CallKey = (Uuid, Uuid);
+
+/// A call's key, its state, and what Twilio says was not connected.
+type Merged = (CallKey, CallState, Vec<(String, String)>);
 
 /// Loads all events of the assigned calls, locks their rows and folds.
 pub(super) async fn fold(tx: &mut PgConnection, assigned: &Assigned) -> Result<Vec<Folded>, ProcessError> {
@@ -103,17 +108,22 @@ async fn lock_calls(
     Ok(rows
         .into_iter()
         .map(|row| {
-            let before =
-                Before { agent_id: row.agent_id, contact_id: row.contact_id, credits_micros: row.credits_micros };
+            let terms = row.billing_pulse_seconds.zip(row.credits_per_minute_micros);
+            let before = Before {
+                agent_id: row.agent_id,
+                contact_id: row.contact_id,
+                credits_micros: row.credits_micros,
+                terms: terms.map(|(pulse_seconds, credits_per_minute_micros)| Terms {
+                    pulse_seconds,
+                    credits_per_minute_micros,
+                }),
+            };
             ((row.user_id, row.id), before)
         })
         .collect())
 }
 
-async fn agents(
-    tx: &mut PgConnection,
-    states: &[(CallKey, CallState, Vec<(String, String)>)],
-) -> Result<HashMap<(Uuid, String), Uuid>, sqlx::Error> {
+async fn agents(tx: &mut PgConnection, states: &[Merged]) -> Result<HashMap<(Uuid, String), Uuid>, sqlx::Error> {
     let mut named: Vec<(Uuid, String)> =
         states.iter().filter_map(|(key, state, _)| Some((key.0, state.agent_ref.clone()?))).collect();
     named.sort();

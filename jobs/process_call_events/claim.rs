@@ -92,3 +92,29 @@ pub(super) async fn delete_pending(tx: &mut PgConnection, ids: &[PendingId]) -> 
     sqlx::query_file!("../sql/process/delete_pending.sql", &user_ids, &inbox_ids).execute(tx).await?;
     Ok(())
 }
+
+/// Takes back claims whose batch failed while the process lives. Best effort: at
+/// worst the lanes are worked through one event at a time for a while.
+pub(super) async fn unclaim_lanes(pool: &PgPool, user_ids: &[Uuid]) {
+    if let Err(error) = sqlx::query_file!("../sql/process/unclaim_lanes.sql", user_ids).execute(pool).await {
+        tracing::debug!(%error, "claims of failed batches were not taken back");
+    }
+}
+
+/// The same for an event that was begun alone.
+pub(super) async fn unclaim_event(pool: &PgPool, id: PendingId) {
+    let unclaimed = sqlx::query!(
+        "UPDATE tally.inbox_pending SET claims = greatest(claims - 1, 0) WHERE user_id = $1 AND inbox_id = $2",
+        id.user_id,
+        id.inbox_id
+    );
+    if let Err(error) = unclaimed.execute(pool).await {
+        tracing::debug!(%error, "claim of a failed event was not taken back");
+    }
+}
+
+/// Notes that a lane's events were all begun and ended.
+pub(super) async fn release_lane(pool: &PgPool, lane: &Lane) -> Result<(), sqlx::Error> {
+    sqlx::query_file!("../sql/process/release_lanes.sql", &[lane.user_id]).execute(pool).await?;
+    Ok(())
+}

@@ -31,10 +31,11 @@ pub(super) async fn write(tx: &mut PgConnection, lanes: &Lanes, folded: Vec<Fold
     let mut charges = Vec::new();
     let mut rows = Vec::with_capacity(folded.len());
     for (call, &contact_id) in folded.iter().zip(&contact_ids) {
-        let credits_micros = lanes.get(&call.user_id).map_or(0, |tenant| ledger::due(&call.state, tenant));
+        let Some(tenant) = tenant_of(lanes, call) else { continue };
+        let bill = ledger::bill(&call.state, call.before.as_ref().and_then(|before| before.terms), tenant);
         let charged = call.before.as_ref().map_or(0, |before| before.credits_micros);
-        charges.push(Charge { user_id: call.user_id, call_id: call.id, micros: credits_micros - charged });
-        rows.push(CallRow::new((call.user_id, call.id), call.agent_id, contact_id, credits_micros, &call.state));
+        charges.push(Charge { user_id: call.user_id, call_id: call.id, micros: bill.credits_micros - charged });
+        rows.push(CallRow::new((call.user_id, call.id), call.agent_id, contact_id, bill, &call.state));
     }
     sqlx::query_file!("../sql/process/upsert_calls.sql", Json(&rows) as _).execute(&mut *tx).await?;
     write_attempts(tx, &folded).await?;

@@ -76,15 +76,9 @@ impl Intake {
 }
 
 /// Fetches and parses the given events, if still pending.
-pub(super) async fn fetch(
-    tx: &mut PgConnection,
-    ids: &[PendingId],
-    twilio_wait_seconds: f64,
-) -> Result<Intake, sqlx::Error> {
+pub(super) async fn fetch(tx: &mut PgConnection, ids: &[PendingId]) -> Result<Intake, sqlx::Error> {
     let (user_ids, inbox_ids) = arrays(ids);
-    let rows = sqlx::query_file!("../sql/process/fetch_events.sql", &user_ids, &inbox_ids, twilio_wait_seconds)
-        .fetch_all(tx)
-        .await?;
+    let rows = sqlx::query_file!("../sql/process/fetch_events.sql", &user_ids, &inbox_ids).fetch_all(tx).await?;
     let mut intake = Intake::default();
     for row in rows {
         let id = PendingId { user_id: row.user_id, inbox_id: row.inbox_id };
@@ -174,8 +168,7 @@ pub(super) async fn quarantine_unparsed(
     detail: &str,
 ) -> Result<usize, sqlx::Error> {
     let (user_ids, inbox_ids) = arrays(&[id]);
-    let rows =
-        sqlx::query_file!("../sql/process/fetch_events.sql", &user_ids, &inbox_ids, 0.0).fetch_all(&mut *tx).await?;
+    let rows = sqlx::query_file!("../sql/process/fetch_events.sql", &user_ids, &inbox_ids).fetch_all(&mut *tx).await?;
     let rows: Vec<QuarantineRow> = rows
         .into_iter()
         .map(|row| QuarantineRow {

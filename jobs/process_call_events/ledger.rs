@@ -16,13 +16,33 @@ pub(super) struct Charge {
     pub(super) micros: i64,
 }
 
-/// What a call costs as it stands, in micro-credits; nothing before its end.
-pub(super) fn due(state: &CallState, tenant: &Tenant) -> i64 {
-    if bills(state) {
-        charge_micro_credits(state.duration_seconds, tenant.billing_pulse_seconds, tenant.credits_per_minute_micros)
-    } else {
-        0
+/// Pulse and price that a call is charged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Terms {
+    pub(super) pulse_seconds: i32,
+    pub(super) credits_per_minute_micros: i64,
+}
+
+/// What a call costs, and by which terms once it has been charged.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bill {
+    pub(super) credits_micros: i64,
+    pub(super) terms: Option<Terms>,
+}
+
+/// What a call costs as it stands; nothing before its end. A call that was
+/// charged before keeps the terms of then.
+pub(super) fn bill(state: &CallState, charged_by: Option<Terms>, tenant: &Tenant) -> Bill {
+    if !bills(state) {
+        return Bill { credits_micros: 0, terms: charged_by };
     }
+    let terms = charged_by.unwrap_or(Terms {
+        pulse_seconds: tenant.billing_pulse_seconds,
+        credits_per_minute_micros: tenant.credits_per_minute_micros,
+    });
+    let credits_micros =
+        charge_micro_credits(state.duration_seconds, terms.pulse_seconds, terms.credits_per_minute_micros);
+    Bill { credits_micros, terms: Some(terms) }
 }
 
 /// Settles differences: balances first, then one ledger entry for each. The

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::ProcessError;
 use super::claim::{PendingId, Tenant};
 use super::intake::Parsed;
+use super::ledger::Bill;
 
 /// Longest texts that the columns hold, in characters.
 const NUMBER_CHARS: usize = 50;
@@ -108,6 +109,8 @@ pub(super) struct CallRow {
     call_disconnected_at: Option<DateTime<Utc>>,
     summary: Option<String>,
     flags: Vec<String>,
+    billing_pulse_seconds: Option<i32>,
+    credits_per_minute_micros: Option<i64>,
 }
 
 impl CallRow {
@@ -115,7 +118,7 @@ impl CallRow {
         (user_id, id): (Uuid, Uuid),
         agent_id: Uuid,
         contact_id: Option<Uuid>,
-        credits_micros: i64,
+        bill: Bill,
         state: &CallState,
     ) -> Self {
         CallRow {
@@ -125,7 +128,7 @@ impl CallRow {
             contact_id,
             phone_number: state.customer_number.as_deref().map(|n| cut(n, NUMBER_CHARS)),
             duration_minutes: state.duration_minutes,
-            credits_micros,
+            credits_micros: bill.credits_micros,
             status: state.outcome.status(),
             outcome: state.outcome.as_str(),
             call_lifecycle_status: state.lifecycle.clone(),
@@ -150,6 +153,8 @@ impl CallRow {
             call_disconnected_at: state.call_disconnected_at,
             summary: state.summary.clone(),
             flags: state.flags.clone(),
+            billing_pulse_seconds: bill.terms.map(|terms| terms.pulse_seconds),
+            credits_per_minute_micros: bill.terms.map(|terms| terms.credits_per_minute_micros),
         }
     }
 }

@@ -1,5 +1,10 @@
--- Asks for the caches of active tenants that have none or whose cache has expired; returns how many.
-SELECT count(tally.request_job('rebuild_dashboards', 'tenant', u.id)) AS "requests!"
-FROM public.users u
-LEFT JOIN public.dashboard_cache c ON c.user_id = u.id AND c.cache_key = 'overview'
-WHERE u.is_active AND (c.expires_at IS NULL OR c.expires_at <= now() + interval '5 minutes')
+-- Asks for the caches of active tenants that have none or that expire before the next look; returns how many.
+-- In the order in which roll-ups ask, so that neither waits for the other in a circle.
+SELECT count(tally.request_job('rebuild_dashboards', 'tenant', d.id)) AS "requests!"
+FROM (
+    SELECT u.id
+    FROM public.users u
+    LEFT JOIN public.dashboard_cache c ON c.user_id = u.id AND c.cache_key = 'overview'
+    WHERE u.is_active AND (c.expires_at IS NULL OR c.expires_at <= now() + interval '15 minutes')
+    ORDER BY u.id
+) d

@@ -1,8 +1,18 @@
 -- Fills what is still empty in contacts, never overwrites; returns every contact's id. $1 rows as for insert_contacts.
-WITH found AS (
+-- A number has one contact: the one that is normalised to it, else one that is written like it.
+WITH given AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset($1::jsonb) AS r (user_id uuid, phone_e164 text, name text, email text, company text)
+), found AS (
     SELECT c.user_id, c.id, r.phone_e164, r.name, r.email, r.company
-    FROM jsonb_to_recordset($1::jsonb) AS r (user_id uuid, phone_e164 text, name text, email text, company text)
-    JOIN public.contacts c ON c.user_id = r.user_id AND (c.phone_e164 = r.phone_e164 OR c.phone_number = r.phone_e164)
+    FROM given r
+    CROSS JOIN LATERAL (
+        SELECT x.id
+        FROM public.contacts x
+        WHERE x.user_id = r.user_id AND (x.phone_e164 = r.phone_e164 OR x.phone_number = r.phone_e164)
+        ORDER BY x.phone_e164 IS DISTINCT FROM r.phone_e164
+        LIMIT 1
+    ) m
+    JOIN public.contacts c ON c.user_id = r.user_id AND c.id = m.id
     ORDER BY c.user_id, r.phone_e164
     FOR UPDATE OF c
 ), filled AS (

@@ -1,6 +1,6 @@
 //! The database of a command: the configured one, or the embedded server.
 
-use sqlx::PgPool;
+use sqlx::{Connection, PgPool};
 use tallyline_db::{EmbeddedOptions, EmbeddedServer, migrate};
 
 use crate::config::Config;
@@ -34,13 +34,30 @@ impl Database {
     }
 
     /// Leaves things as they were found: stops the embedded server if this
-    /// process started it.
+    /// process started it, unless somebody else uses it by now.
     pub(super) async fn close(self) -> anyhow::Result<()> {
         match self.server {
-            Some(server) if server.was_started_here() => Ok(server.stop().await?),
+            Some(server) if server.was_started_here() && !is_used(&server).await => Ok(server.stop().await?),
             _ => Ok(()),
         }
     }
+}
+
+/// Whether other processes are connected. When in doubt they are: a server left
+/// running harms nobody.
+async fn is_used(server: &EmbeddedServer) -> bool {
+    let count = async {
+        let mut admin = sqlx::PgConnection::connect(&server.admin_url()).await?;
+        let others = sqlx::query_scalar!(
+            r#"SELECT count(*) AS "others!" FROM pg_stat_activity
+               WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"#
+        )
+        .fetch_one(&mut admin)
+        .await?;
+        admin.close().await?;
+        Ok::<i64, sqlx::Error>(others)
+    };
+    !matches!(count.await, Ok(0))
 }
 
 pub(super) fn embedded_options(config: &Config) -> EmbeddedOptions {

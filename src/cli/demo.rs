@@ -15,9 +15,8 @@ use super::simulate::{now, progress_bar, show};
 use super::table::{grouped, micros, percent, table};
 use super::verify::wait_until_settled;
 use crate::config::Config;
-use crate::daemon::{Daemon, Role};
+use crate::daemon::{Daemon, Role, sealing_key};
 use crate::ledger::{self, Ledger};
-use crate::receiver::SealingKey;
 use crate::simulate::{self, SimulateOptions};
 use crate::telemetry;
 use crate::verify::{self, VerifyOptions};
@@ -59,7 +58,13 @@ pub(super) async fn run(mut config: Config, args: Args) -> anyhow::Result<Outcom
         config.http.public_origin = "http://demo.localhost".to_owned();
     }
     let config = Arc::new(config);
-    let daemon = Daemon::start(Arc::clone(&config), &database.url, &Role::ALL, metrics).await?;
+    let daemon = match Daemon::start(Arc::clone(&config), &database.url, &Role::ALL, metrics).await {
+        Ok(daemon) => daemon,
+        Err(error) => {
+            database.close().await?;
+            return Err(error);
+        }
+    };
     let outcome = drive(&config, &daemon, &args).await;
     let clean = matches!(outcome, Ok(Outcome::Fine));
     if clean && !args.exit {
@@ -72,7 +77,7 @@ pub(super) async fn run(mut config: Config, args: Args) -> anyhow::Result<Outcom
 }
 
 async fn drive(config: &Config, daemon: &Daemon, args: &Args) -> anyhow::Result<Outcome> {
-    let key = SealingKey::from_config(&config.secrets, &config.database.data_dir)?;
+    let key = sealing_key(config)?;
     let targets = provision(&daemon.pool, &key, args.tenants).await?;
     println!("tenants   {} in {}", targets.len(), zones(&targets));
     let options = SimulateOptions {

@@ -22,7 +22,13 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<Outcome> {
     if database.is_embedded() {
         tracing::info!("using the embedded database: for evaluation and single machines; set database.url for others");
     }
-    let mut daemon = Daemon::start(Arc::new(config), &database.url, &roles, metrics).await?;
+    let mut daemon = match Daemon::start(Arc::new(config), &database.url, &roles, metrics).await {
+        Ok(daemon) => daemon,
+        Err(error) => {
+            database.close().await?;
+            return Err(error);
+        }
+    };
     let ended = tokio::select! {
         signal = stop_signal() => signal,
         error = daemon.failed() => Err(error),

@@ -10,7 +10,7 @@ use super::context::Database;
 use super::provision::provision;
 use super::table::grouped;
 use crate::config::Config;
-use crate::receiver::SealingKey;
+use crate::daemon::sealing_key;
 use crate::simulate::{self, Progress, SimulateOptions, Target, parse_percent};
 
 #[derive(Debug, clap::Args)]
@@ -98,7 +98,7 @@ async fn targets(config: &Config, args: &Args) -> anyhow::Result<Vec<Target>> {
         return serde_json::from_str(&text).with_context(|| format!("{} is no list of targets", file.display()));
     }
     let database = Database::open(config).await?;
-    let key = SealingKey::from_config(&config.secrets, &config.database.data_dir)?;
+    let key = sealing_key(config)?;
     let pool = database.pool(config).await?;
     let targets = provision(&pool, &key, args.tenants).await?;
     pool.close().await;

@@ -9,7 +9,7 @@ use super::Outcome;
 use super::context::Database;
 use super::table::{grouped, micros, table};
 use crate::config::Config;
-use crate::receiver::SealingKey;
+use crate::daemon::sealing_key;
 use crate::tenants::{self, CreatedEndpoint, NewTenant, TwilioAccount};
 
 #[derive(Debug, clap::Subcommand)]
@@ -80,13 +80,12 @@ pub(super) struct Add {
 
 pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outcome> {
     let database = Database::open(&config).await?;
-    let key = SealingKey::from_config(&config.secrets, &config.database.data_dir)?;
     let pool = database.pool(&config).await?;
     let mut conn = pool.acquire().await?;
     match command {
         Command::Add(add) => {
             let json = add.json;
-            let created = tenants::create_tenant(&mut conn, &key, new_tenant(add)).await?;
+            let created = tenants::create_tenant(&mut conn, &sealing_key(&config)?, new_tenant(add)).await?;
             print_created(&config, created.user_id, &created.endpoints, json);
         }
         Command::List { json } => list(&mut conn, json).await?,
@@ -105,8 +104,15 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outc
                 provider.parse().map_err(|_| anyhow::anyhow!("provider is bolna, twilio or analysis"))?;
             let supplied = if from_stdin { Some(read_secret()?) } else { None };
             let overlap = Duration::from_secs(overlap_hours.saturating_mul(3600));
-            let endpoint =
-                tenants::rotate_secret(&mut conn, &key, tenant, provider, supplied.as_deref(), overlap).await?;
+            let endpoint = tenants::rotate_secret(
+                &mut conn,
+                &sealing_key(&config)?,
+                tenant,
+                provider,
+                supplied.as_deref(),
+                overlap,
+            )
+            .await?;
             print_created(&config, tenant, &[endpoint], false);
         }
     }

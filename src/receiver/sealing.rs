@@ -20,7 +20,8 @@ use crate::config;
 const VERSION: u8 = 1;
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
-const FILE: &str = "secret.key";
+/// The generated key, in the data directory.
+pub const KEY_FILE: &str = "secret.key";
 
 /// The key that seals and opens. Never printed.
 #[derive(Clone)]
@@ -66,7 +67,7 @@ impl SealingKey {
     /// read or written.
     pub fn from_config(secrets: &config::Secrets, data_dir: &Path) -> Result<Self, SealingError> {
         if secrets.key.is_empty() {
-            Self::from_file(&data_dir.join(FILE))
+            Self::from_file(&data_dir.join(KEY_FILE))
         } else {
             parse(&secrets.key).map(Self::new).ok_or_else(|| SealingError::BadKey("secrets.key".to_owned()))
         }
@@ -170,7 +171,7 @@ mod tests {
         let from = |key: &str| SealingKey::from_config(&config::Secrets { key: key.to_owned() }, &data_dir);
         let sealed = from("").unwrap().seal("x", b"token").unwrap();
         assert_eq!(from("").unwrap().unseal("x", &sealed).unwrap(), b"token");
-        let mode = fs::metadata(data_dir.join(FILE)).unwrap().permissions().mode();
+        let mode = fs::metadata(data_dir.join(KEY_FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(fs::read_dir(&data_dir).unwrap().count(), 1, "no draft is left behind");
 
@@ -178,7 +179,7 @@ mod tests {
         for bad in ["ab", "zz", &"ab".repeat(33)] {
             assert!(matches!(from(bad), Err(SealingError::BadKey(_))), "{bad}");
         }
-        fs::set_permissions(data_dir.join(FILE), fs::Permissions::from_mode(0o640)).unwrap();
+        fs::set_permissions(data_dir.join(KEY_FILE), fs::Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(from(""), Err(SealingError::Exposed(_))));
     }
 

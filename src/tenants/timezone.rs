@@ -41,6 +41,8 @@ pub async fn set_timezone(conn: &mut PgConnection, user_id: Uuid, zone: &str) ->
     if before == zone {
         return Ok(());
     }
+    // Says to the trigger on `users` that the figures are rebuilt here.
+    sqlx::query!("SELECT set_config('tally.zone_change', 'on', true)").fetch_one(&mut *tx).await?;
     sqlx::query!("UPDATE public.users SET timezone = $2 WHERE id = $1", user_id, zone).execute(&mut *tx).await?;
     sqlx::query!("DELETE FROM public.user_analytics WHERE user_id = $1", user_id).execute(&mut *tx).await?;
     sqlx::query!("DELETE FROM public.agent_analytics WHERE user_id = $1", user_id).execute(&mut *tx).await?;

@@ -1,5 +1,6 @@
 //! Processes are killed and connections cut in the middle of traffic; in the end
 //! everything that was acknowledged is counted once.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "../support/daemon.rs"]
 mod daemon;

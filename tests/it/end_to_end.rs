@@ -9,12 +9,18 @@ async fn what_was_sent_is_what_is_counted_and_a_missing_row_is_named() {
     let db = TestDb::new().await;
     let site = Site::new(&db);
     let ledger = site.file("ledger.json");
-    let _daemon = site.start().await;
+    let daemon = site.start().await;
     ended_well(site.simulate("400", "7", &ledger)).await;
 
     let verified = site.verify(&ledger);
     assert!(verified.status.success(), "{}", text(&verified));
     assert!(text(&verified).contains(": 0 differences"), "{}", text(&verified));
+
+    // Nothing of this was only in the process.
+    daemon.kill();
+    let _daemon = site.start().await;
+    let verified = site.verify(&ledger);
+    assert!(verified.status.success(), "{}", text(&verified));
 
     let (user, start): (String, String) = sqlx::query_as(
         "DELETE FROM agent_analytics WHERE ctid = (SELECT ctid FROM agent_analytics WHERE grain = 'day' ORDER BY total_calls DESC LIMIT 1)

@@ -32,6 +32,7 @@ impl Site {
             .current_dir(self.dir.path())
             .env("DATABASE_URL", &self.database_url)
             .env("TALLYLINE_HTTP__LISTEN", &self.address)
+            .env("TALLYLINE_SECRETS__KEY", "07".repeat(32))
             .env("TALLYLINE_LOG__LEVEL", "warn")
             .stdin(Stdio::null());
         command

@@ -1,6 +1,6 @@
 //! Instants as providers write them, and the 15-minute buckets of the base tier.
 
-use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 
 /// Length of a base-tier bucket, in seconds.
 const QUARTER_SECONDS: i64 = 15 * 60;
@@ -19,11 +19,13 @@ pub fn parse_instant(text: &str) -> Option<DateTime<Utc>> {
     if !text.is_ascii() || text.len() > 64 {
         return None;
     }
-    if text.as_bytes().first()?.is_ascii_digit() {
+    let instant = if text.as_bytes().first()?.is_ascii_digit() {
         parse_iso(text).or_else(|| parse_rfc2822(text))
     } else {
         parse_rfc2822(text)
-    }
+    };
+    // An offset can carry a time out of the years that everybody can write down.
+    instant.filter(|instant| (1..=9999).contains(&instant.year()))
 }
 
 /// Before this no call was made; a clock that says so was never set.

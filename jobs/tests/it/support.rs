@@ -35,16 +35,11 @@ pub async fn agent(db: &TestDb, user_id: Uuid, bolna_agent_id: &str) -> Uuid {
 
 /// Puts a body into the inbox as the receiver does; false for a duplicate.
 pub async fn deliver(db: &TestDb, user_id: Uuid, provider: &str, body: &[u8]) -> bool {
-    deliver_received(db, user_id, provider, body, "0 seconds").await
-}
-
-/// The same, received some time ago.
-pub async fn deliver_received(db: &TestDb, user_id: Uuid, provider: &str, body: &[u8], ago: &str) -> bool {
     let sha = Sha256::digest(body).to_vec();
     sqlx::query(
         "WITH stored AS (
-             INSERT INTO tally.inbox (user_id, provider, endpoint, body_sha256, body, received_at)
-             VALUES ($1, $2, 'endpoint-of-a-test', $3, $4, now() - $5::interval)
+             INSERT INTO tally.inbox (user_id, provider, endpoint, body_sha256, body)
+             VALUES ($1, $2, 'endpoint-of-a-test', $3, $4)
              ON CONFLICT DO NOTHING RETURNING user_id, id, received_at)
          INSERT INTO tally.inbox_pending (user_id, inbox_id, received_at) SELECT user_id, id, received_at FROM stored",
     )
@@ -52,7 +47,6 @@ pub async fn deliver_received(db: &TestDb, user_id: Uuid, provider: &str, body: 
     .bind(provider)
     .bind(sha)
     .bind(body)
-    .bind(ago)
     .execute(&db.pool)
     .await
     .unwrap()
@@ -77,6 +71,12 @@ pub fn roll_up_options() -> roll_up::Options {
 /// Applies all that is due.
 pub async fn process(db: &TestDb) {
     while process_call_events::run_unit(&db.pool, &process_options()).await.unwrap() > 0 {}
+}
+
+/// The same as if every event that waits had waited long enough.
+pub async fn process_after_the_wait(db: &TestDb) {
+    let options = process_call_events::Options { twilio_wait_seconds: 0.0, ..process_options() };
+    while process_call_events::run_unit(&db.pool, &options).await.unwrap() > 0 {}
 }
 
 /// Recomputes all that is marked.

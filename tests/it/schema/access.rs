@@ -142,7 +142,7 @@ async fn the_rights_of_a_tenant_are_these() {
     assert_eq!(beyond, Vec::<String>::new());
 }
 
-/// Break seen: row-level security disabled on user_sessions, which no tenant may read anyhow.
+/// Breaks seen: row-level security disabled on user_sessions, which no tenant may read anyhow; forced on calls.
 #[tokio::test]
 async fn every_tenants_table_has_row_level_security_unforced() {
     let db = TestDb::new().await;
@@ -201,8 +201,8 @@ async fn marked(db: &TestDb) -> BTreeSet<String> {
     fixture::texts(&db.pool, sql).await.into_iter().collect()
 }
 
-/// Breaks seen: the functions of the triggers without SECURITY DEFINER and the worker without INSERT on the
-/// marks; only the new side of an update marked.
+/// Breaks seen: a trigger's function without SECURITY DEFINER where the worker may not write marks; only the new
+/// side of an update marked; every update marked.
 #[tokio::test]
 async fn what_the_daemon_changes_is_marked() {
     let db = TestDb::new().await;

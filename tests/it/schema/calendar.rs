@@ -7,8 +7,9 @@ use tallyline_testkit::TestDb;
 use super::fixture;
 
 /// A zone and the days of 2025 and 2026 that have not 24 hours: minutes and how many.
-const ZONES: [(&str, &[(i32, i64)]); 7] = [
+const ZONES: [(&str, &[(i32, i64)]); 8] = [
     ("Africa/Cairo", &[(23 * 60, 2), (25 * 60, 2)]),
+    ("America/Havana", &[(23 * 60, 2), (25 * 60, 2)]),
     ("America/New_York", &[(23 * 60, 2), (25 * 60, 2)]),
     ("America/Santiago", &[(23 * 60, 2), (25 * 60, 2)]),
     ("America/St_Johns", &[(23 * 60, 2), (25 * 60, 2)]),
@@ -18,13 +19,15 @@ const ZONES: [(&str, &[(i32, i64)]); 7] = [
 ];
 
 /// A zone, a day on which its clocks change, and the first hours of that day: label and minutes.
-const ODD_HOURS: [(&str, (i32, u32, u32), &str); 6] = [
+const ODD_HOURS: [(&str, (i32, u32, u32), &str); 7] = [
     // 01:00 comes twice.
     ("America/New_York", (2025, 11, 2), "0:60 1:60 1:60 2:60 3:60"),
     ("America/New_York", (2025, 3, 9), "0:60 1:60 3:60 4:60"),
     // Half an hour: 01:30 comes twice, and 02:00 to 02:30 not at all.
     ("Australia/Lord_Howe", (2025, 4, 6), "0:60 1:60 1:30 2:60"),
     ("Australia/Lord_Howe", (2025, 10, 5), "0:60 1:60 2:30 3:60"),
+    // Midnight comes twice.
+    ("America/Havana", (2025, 11, 2), "0:60 0:60 1:60"),
     // There is no midnight.
     ("Africa/Cairo", (2025, 4, 25), "1:60 2:60"),
     ("America/Santiago", (2025, 9, 7), "1:60 2:60"),
@@ -47,8 +50,7 @@ async fn of_zone(pool: &PgPool, sql: &'static str, zone: &str) -> Vec<String> {
     sqlx::query_scalar(sql).bind(zone).fetch_all(pool).await.unwrap()
 }
 
-/// Breaks seen: hours not cut where the offset changes; transitions looked for in steps of an hour
-/// (Lord Howe); days taken to begin 24 hours after the last one.
+/// Breaks seen: transitions looked for in steps of an hour (Lord Howe); days taken to end 24 hours after they begin.
 #[tokio::test]
 async fn every_quarter_has_one_hour_one_day_and_one_month() {
     let db = with_zones().await;
@@ -58,7 +60,7 @@ async fn every_quarter_has_one_hour_one_day_and_one_month() {
     }
 }
 
-/// Break seen: a day taken out of the calendar; hours not cut where the offset changes.
+/// Breaks seen: hours not cut where the offset changes; days taken to end 24 hours after they begin.
 #[tokio::test]
 async fn buckets_follow_each_other_without_gap_or_overlap() {
     let db = with_zones().await;
@@ -67,7 +69,7 @@ async fn buckets_follow_each_other_without_gap_or_overlap() {
     }
 }
 
-/// Break seen: days taken to begin 24 hours after the last one.
+/// Breaks seen: days taken to end 24 hours after they begin; a day begun at its second midnight (Havana).
 #[tokio::test]
 async fn days_are_as_long_as_they_are() {
     let db = with_zones().await;
@@ -95,7 +97,7 @@ async fn hours_repeat_and_are_cut_where_clocks_change() {
     }
 }
 
-/// Break seen: the zone looked up in pg_timezone_abbrevs too, or without its pattern (EST5EDT).
+/// Breaks seen: the zone looked up among the abbreviations too; its pattern left out (EST5EDT).
 #[tokio::test]
 async fn what_is_no_zone_is_refused() {
     let db = TestDb::new().await;

@@ -6,8 +6,10 @@ use uuid::Uuid;
 
 use super::fixture::{self, Tenant};
 
+type Target = fn(&Tenant) -> Uuid;
+
 /// Each composite foreign key, a statement of the tenant $1 that points at the row $2, and what $2 is.
-const POINTERS: &[(&str, &str, fn(&Tenant) -> Uuid)] = &[
+const POINTERS: &[(&str, &str, Target)] = &[
     (
         "call_aliases_user_id_call_id_fkey",
         "INSERT INTO tally.call_aliases (user_id, call_sid, call_id) VALUES ($1, 'CA1', $2)",

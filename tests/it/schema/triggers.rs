@@ -17,7 +17,7 @@ async fn convert<'e>(executor: impl PgExecutor<'e>, user_id: Uuid, when: &str) -
     sqlx::query_scalar(sql).bind(user_id).bind(when).fetch_one(executor).await.unwrap()
 }
 
-/// Break seen: the counter kept for all tenants together.
+/// Breaks seen: the counter kept for all tenants together; the year that of the clock.
 #[tokio::test]
 async fn references_count_per_tenant_and_year() {
     let db = TestDb::new().await;
@@ -59,7 +59,7 @@ async fn wait_for_blocked(db: &TestDb) {
     wait_until("the second conversion is blocked", Duration::from_secs(30), blocked).await;
 }
 
-/// Break seen: the number taken as max + 1 of the customers; the second fails on the unique reference.
+/// Break seen: the number counted from the customers; the second fails on the unique reference.
 #[tokio::test]
 async fn two_conversions_at_once_get_two_numbers() {
     let db = TestDb::new().await;

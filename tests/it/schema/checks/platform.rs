@@ -63,8 +63,8 @@ pub(super) const CASES: &[Case] = &[
     case(
         "public.users",
         "users_score_scale_check",
-        &["score_scale = 4", "score_scale = 501", "dimension_scale = 0", "dimension_scale = 101"],
-        &["score_scale = 5, dimension_scale = 1", "score_scale = 500, dimension_scale = 100"],
+        &["score_scale = 4", "score_scale = 101", "dimension_scale = 0", "dimension_scale = 101"],
+        &["score_scale = 5, dimension_scale = 1", "score_scale = 100, dimension_scale = 100"],
     ),
     case(
         "public.users",

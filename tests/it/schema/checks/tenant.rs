@@ -250,8 +250,8 @@ pub(super) const CASES: &[Case] = &[
     case(
         "public.lead_analytics",
         "lead_analytics_total_score_check",
-        &["total_score = -1", "total_score = 501"],
-        &["total_score = 0", "total_score = 500"],
+        &["total_score = -1", "total_score = 101"],
+        &["total_score = 0", "total_score = 100"],
     ),
     case(
         "public.lead_analytics",
