@@ -8,6 +8,29 @@ CREATE FUNCTION public.current_tenant() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$ SELECT nullif(current_setting('tally.user_id', true), '')::uuid $$;
 
+CREATE FUNCTION tally.absorb_call(tenant uuid, absorbed uuid, into_call uuid) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'tally'
+    AS $$
+DECLARE
+    charged bigint;
+    entries integer;
+BEGIN
+    PERFORM FROM public.calls WHERE user_id = tenant AND id IN (absorbed, into_call) ORDER BY id FOR UPDATE;
+    SELECT credits_micros INTO charged FROM public.calls WHERE user_id = tenant AND id = absorbed;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    SELECT count(*) INTO entries FROM public.credit_transactions WHERE user_id = tenant AND call_id = into_call;
+    UPDATE tally.call_events SET call_id = into_call WHERE user_id = tenant AND call_id = absorbed;
+    UPDATE tally.call_aliases SET call_id = into_call WHERE user_id = tenant AND call_id = absorbed;
+    UPDATE public.follow_ups SET call_id = into_call WHERE user_id = tenant AND call_id = absorbed;
+    UPDATE public.credit_transactions SET call_id = into_call, charge_no = charge_no + entries
+    WHERE user_id = tenant AND call_id = absorbed;
+    UPDATE public.calls SET credits_micros = credits_micros + charged WHERE user_id = tenant AND id = into_call;
+    DELETE FROM public.calls WHERE user_id = tenant AND id = absorbed;
+END $$;
+
 CREATE FUNCTION tally.assign_customer_reference() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'tally'
@@ -612,6 +635,8 @@ CREATE TABLE public.calls (
     attempt integer DEFAULT 0 NOT NULL,
     cost_micros bigint DEFAULT 0 NOT NULL,
     billing_settled boolean,
+    billing_pulse_seconds integer,
+    credits_per_minute_micros bigint,
     hangup_by character varying(64),
     hangup_reason text,
     hangup_provider_code bigint,
@@ -2131,6 +2156,9 @@ CREATE POLICY users_worker ON public.users TO tallyline_worker USING (true) WITH
 GRANT ALL ON SCHEMA public TO tallyline_owner;
 
 GRANT USAGE ON SCHEMA tally TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.absorb_call(tenant uuid, absorbed uuid, into_call uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.absorb_call(tenant uuid, absorbed uuid, into_call uuid) TO tallyline_worker;
 
 REVOKE ALL ON FUNCTION tally.assign_customer_reference() FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.assign_customer_reference() TO tallyline_worker;

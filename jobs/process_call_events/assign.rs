@@ -154,10 +154,10 @@ fn adoptions(known: &Known, intake: &Intake) -> HashMap<(Uuid, Uuid), Uuid> {
         let tenant = parsed.id.user_id;
         let (Some(execution), Some(sid)) = (&parsed.event.execution_id, &parsed.event.call_sid) else { continue };
         let is_new = !known.by_execution.contains_key(&(tenant, execution.clone()));
-        if let Some(call) = known.by_sid.get(&(tenant, sid.clone())).filter(|call| is_new && !call.has_execution) {
-            if *taken.entry((tenant, call.call_id)).or_insert(execution) == execution {
-                found.insert((tenant, execution_call_id(tenant, execution)), call.call_id);
-            }
+        if let Some(call) = known.by_sid.get(&(tenant, sid.clone())).filter(|call| is_new && !call.has_execution)
+            && *taken.entry((tenant, call.call_id)).or_insert(execution) == execution
+        {
+            found.insert((tenant, execution_call_id(tenant, execution)), call.call_id);
         }
     }
     found

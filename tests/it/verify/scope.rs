@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use chrono::{DateTime, Utc};
 use tallyline::verify::{VerifyError, VerifyOptions, verify, verify_in_slices};
+use tallyline_jobs::roll_up;
 use tallyline_testkit::TestDb;
 use uuid::Uuid;
 
@@ -89,16 +90,23 @@ async fn parts_of_a_month_give_the_same_report_as_the_whole() {
     assert!(whole.differences.iter().any(|d| d.grain == Some(tallyline_history::Grain::Month)));
 }
 
+/// A roll-up that cannot say to which hour a call belongs fails and keeps its mark.
+/// Break tried: with an inner join in mark_parents.sql the mark is gone and the
+/// call uncounted, without a word.
 #[tokio::test]
-async fn calls_beyond_the_calendar_are_named() {
+async fn calls_beyond_the_calendar_are_refused_loudly_and_named() {
     let db = TestDb::new().await;
     let user_id = tenant(&db, "Asia/Kathmandu").await;
     calls(&db, user_id, "2051-01-01T00:01:00Z", 1).await;
-    roll_up_all(&db.pool).await;
+    let options = roll_up::Options { batch_buckets: 500, kpi_debounce_seconds: 1, dashboards_debounce_seconds: 1 };
+    assert!(roll_up::run_unit(&db.pool, &options).await.is_err());
+    let marks = sqlx::query("DELETE FROM tally.rollup_marks").execute(&db.admin).await.unwrap();
+    assert!(marks.rows_affected() > 0, "the mark is kept");
+
     let report = verified(&db).await;
-    assert_eq!(named(&report), ["tenant day bucket", "tenant hour bucket", "tenant month bucket"]);
-    let said = report.differences[0].describe();
-    assert!(said.ends_with("hour 2051-01-01T00:00:00Z: no bucket in the calendar, 1 in calls"), "{said}");
+    let said: Vec<String> = report.differences.iter().map(|d| d.describe()).collect();
+    let hour = "hour 2051-01-01T00:00:00Z: no bucket in the calendar, 1 in calls";
+    assert!(said.iter().any(|line| line.ends_with(hour)), "{said:?}");
 }
 
 #[tokio::test]
