@@ -337,8 +337,8 @@ async fn a_new_price_is_for_new_calls() {
 }
 
 /// Three processes died with a batch, and three more with one of its events alone.
-/// Break tried: a lane that is released after the first event alone goes back to
-/// whole batches, and never gets to the culprit when it is not the first.
+/// Break tried: one event alone and then whole batches again, which get to the
+/// culprit only when it is the first.
 #[tokio::test]
 async fn an_event_that_kills_its_worker_is_found_wherever_it_stands() {
     let db = TestDb::new().await;
