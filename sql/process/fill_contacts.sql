@@ -1,19 +1,17 @@
 -- Fills what is still empty in contacts, never overwrites; returns every contact's id. $1 rows as for insert_contacts.
--- A number has one contact: the one that is normalised to it, else one that is written like it.
-WITH given AS MATERIALIZED (
-    SELECT * FROM jsonb_to_recordset($1::jsonb) AS r (user_id uuid, phone_e164 text, name text, email text, company text)
+-- A number has one contact: the one that is normalised to it, else one that is written like it. Each is looked up by a
+-- unique key of its own: with one OR for both, every number would be compared with every contact.
+WITH matched AS MATERIALIZED (
+    SELECT r.user_id, r.phone_e164, r.name, r.email, r.company,
+           coalesce(
+               (SELECT x.id FROM public.contacts x WHERE x.user_id = r.user_id AND x.phone_e164 = r.phone_e164),
+               (SELECT x.id FROM public.contacts x WHERE x.user_id = r.user_id AND x.phone_number = r.phone_e164)) AS id
+    FROM jsonb_to_recordset($1::jsonb) AS r (user_id uuid, phone_e164 text, name text, email text, company text)
 ), found AS (
-    SELECT c.user_id, c.id, r.phone_e164, r.name, r.email, r.company
-    FROM given r
-    CROSS JOIN LATERAL (
-        SELECT x.id
-        FROM public.contacts x
-        WHERE x.user_id = r.user_id AND (x.phone_e164 = r.phone_e164 OR x.phone_number = r.phone_e164)
-        ORDER BY x.phone_e164 IS DISTINCT FROM r.phone_e164
-        LIMIT 1
-    ) m
-    JOIN public.contacts c ON c.user_id = r.user_id AND c.id = m.id
-    ORDER BY c.user_id, r.phone_e164
+    SELECT m.user_id, m.id, m.phone_e164, m.name, m.email, m.company
+    FROM matched m
+    JOIN public.contacts c ON c.user_id = m.user_id AND c.id = m.id
+    ORDER BY m.user_id, m.phone_e164
     FOR UPDATE OF c
 ), filled AS (
     UPDATE public.contacts c

@@ -55,7 +55,15 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outc
 fn psql(server: EmbeddedServer, arguments: &[String]) -> anyhow::Result<Outcome> {
     let program = server.binaries().bin_dir.join("psql");
     let program = if program.exists() { program } else { "psql".into() };
+    let url = reqwest::Url::parse(&server.admin_url())?;
     // By environment, so that the password is in no list of processes.
-    let status = std::process::Command::new(program).env("PGDATABASE", server.admin_url()).args(arguments).status()?;
+    let status = std::process::Command::new(program)
+        .env("PGHOST", url.host_str().unwrap_or_default())
+        .env("PGPORT", url.port().unwrap_or(5432).to_string())
+        .env("PGUSER", url.username())
+        .env("PGPASSWORD", url.password().unwrap_or_default())
+        .env("PGDATABASE", url.path().trim_start_matches('/'))
+        .args(arguments)
+        .status()?;
     Ok(if status.success() { Outcome::Fine } else { Outcome::ProblemsFound })
 }

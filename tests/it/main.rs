@@ -4,6 +4,7 @@
 #[path = "../support/daemon.rs"]
 mod daemon;
 mod dashboard;
+mod embedded;
 mod end_to_end;
 mod receiver;
 mod schema;

@@ -84,6 +84,9 @@ pub async fn connect(options: &PoolOptions) -> Result<PgPool, PoolError> {
         PgConnectOptions::from_str(&options.url)?.application_name(&options.application_name).options([
             ("role", roles::WORKER.to_owned()),
             ("timezone", "UTC".to_owned()),
+            // Statements take arrays of any length over tables that grow from empty: a
+            // plan made for the first call of a statement is a trap for the thousandth.
+            ("plan_cache_mode", "force_custom_plan".to_owned()),
             ("statement_timeout", millis(options.statement_timeout)),
             ("lock_timeout", millis(options.lock_timeout)),
             ("idle_in_transaction_session_timeout", millis(options.idle_in_transaction_timeout)),
