@@ -1,0 +1,3 @@
+//! The project's measurements and soaks, each beside its peer, in one run.
+
+fn main() {}
