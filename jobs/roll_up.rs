@@ -6,15 +6,23 @@
 //! the proof: what is read after the lock and after the marks were taken has a
 //! snapshot that includes every change those marks stand for, and the lock
 //! keeps an older result from overwriting a newer one.
+//!
+//! A bucket that was recomputed rests for some times what that cost, so that a
+//! busy one takes a bounded share of the work; its marks stay and say that it is
+//! behind. A bucket that cannot be recomputed rests too, and holds up no other.
+
+mod debounce;
+pub mod steps;
 
 use std::time::Instant;
 
-use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::{PgConnection, PgPool};
-use uuid::Uuid;
+use sqlx::PgPool;
+
+pub use debounce::Debounce;
+use steps::Buckets;
 
 /// The tiers, in the order in which a unit works through them.
-const TIERS: [Tier; 4] = [Tier::Quarter, Tier::Hour, Tier::Day, Tier::Month];
+pub const TIERS: [Tier; 4] = [Tier::Quarter, Tier::Hour, Tier::Day, Tier::Month];
 
 /// A level of the roll-ups; the number is what `tally.rollup_marks.tier` holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +44,8 @@ impl Tier {
         }
     }
 
-    fn number(self) -> i16 {
+    /// What `tally.rollup_marks.tier` holds.
+    pub fn number(self) -> i16 {
         self as i16
     }
 
@@ -59,240 +68,136 @@ const CANDIDATES_PER_BUCKET: i64 = 4;
 pub struct Options {
     /// Buckets recomputed by one transaction.
     pub batch_buckets: i64,
+    /// How long a bucket rests after it was recomputed.
+    pub debounce: Debounce,
     /// Wait before the KPI view is refreshed after a change, for more reasons to come.
     pub kpi_debounce_seconds: u32,
     /// The same for a tenant's dashboard caches.
     pub dashboards_debounce_seconds: u32,
 }
 
-/// Locked buckets of one tier, in parallel arrays as the statements take them.
-#[derive(Debug, Default)]
-struct Locked {
-    user_ids: Vec<Uuid>,
-    starts: Vec<DateTime<Utc>>,
-    generations: Vec<i64>,
+/// Nothing rests and nothing waits for more reasons: for who drains the marks to their end.
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            batch_buckets: 200,
+            debounce: Debounce::NONE,
+            kpi_debounce_seconds: 0,
+            dashboards_debounce_seconds: 0,
+        }
+    }
 }
 
 /// Works through all tiers once; returns how many buckets were recomputed.
 ///
 /// # Errors
-/// On any database error; what was not committed is still marked.
+/// On any database error that is not the fault of one bucket's data; what was
+/// not committed is still marked.
 pub async fn run_unit(pool: &PgPool, options: &Options) -> Result<usize, sqlx::Error> {
     let mut recomputed = 0;
     for tier in TIERS {
-        recomputed += recompute_tier(pool, tier, options).await?;
+        let candidates = steps::candidates(pool, tier, options.batch_buckets * CANDIDATES_PER_BUCKET).await?;
+        recomputed += recompute(pool, tier, candidates, options).await?;
     }
     Ok(recomputed)
 }
 
-async fn recompute_tier(pool: &PgPool, tier: Tier, options: &Options) -> Result<usize, sqlx::Error> {
-    let candidates = candidates(pool, tier, options.batch_buckets * CANDIDATES_PER_BUCKET).await?;
-    if candidates.user_ids.is_empty() {
-        return Ok(0);
+/// A transaction that its data make fail is halved until the bucket at fault is
+/// alone; that one is noted and rests. Returns how many were recomputed.
+async fn recompute(pool: &PgPool, tier: Tier, candidates: Buckets, options: &Options) -> Result<usize, sqlx::Error> {
+    let mut recomputed = 0;
+    let mut parts = vec![candidates];
+    while let Some(part) = parts.pop() {
+        if part.is_empty() {
+            continue;
+        }
+        match transaction(pool, tier, &part, options).await {
+            Ok(buckets) => recomputed += buckets,
+            Err(Failure { locked, error }) if is_fault_of_data(&error) && locked.len() == 1 => {
+                note_failure(pool, tier, &locked, &error).await?;
+            }
+            Err(Failure { locked, error }) if is_fault_of_data(&error) && locked.len() > 1 => {
+                parts.extend(locked.halves());
+            }
+            Err(failure) => return Err(failure.error),
+        }
     }
-    let started = Instant::now();
-    sqlx::query_file!("../sql/rollup/ensure_buckets.sql", &candidates.user_ids, tier.number(), &candidates.starts)
-        .execute(pool)
-        .await?;
+    Ok(recomputed)
+}
 
-    let mut tx = pool.begin().await?;
-    let locked = lock(&mut tx, tier, &candidates, options.batch_buckets).await?;
-    if locked.user_ids.is_empty() {
+/// A transaction that failed, and the buckets that it had locked.
+struct Failure {
+    locked: Buckets,
+    error: sqlx::Error,
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Failure { locked: Buckets::default(), error }
+    }
+}
+
+async fn transaction(pool: &PgPool, tier: Tier, candidates: &Buckets, options: &Options) -> Result<usize, Failure> {
+    let started = Instant::now();
+    steps::ensure(pool, tier, candidates).await?;
+    // Said in words, since a default of the database or the role could be another.
+    let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+    let locked = steps::lock(&mut tx, tier, candidates, options.batch_buckets).await?;
+    if locked.is_empty() {
         // Another worker holds them all; what it leaves stays marked.
         return Ok(0);
     }
-    hold_zones(&mut tx, &locked.user_ids).await?;
-    consume_marks(&mut tx, tier, &locked).await?;
-    match tier {
-        Tier::Quarter => replace_quarters(&mut tx, &locked).await?,
-        _ => replace_local(&mut tx, tier, &locked).await?,
+    let worked = async {
+        steps::hold_zones(&mut tx, &locked.user_ids).await?;
+        let consumed_at = steps::consume_marks(&mut tx, tier, &locked).await?;
+        let began = Instant::now();
+        steps::replace(&mut tx, tier, &locked).await?;
+        let weights = steps::weights(&mut tx, tier, &locked).await?;
+        let rest_until = options.debounce.rest_until(consumed_at, began.elapsed(), &weights);
+        steps::bump(&mut tx, tier, &locked, &rest_until).await?;
+        steps::mark_parents(&mut tx, tier, &locked).await?;
+        if matches!(tier, Tier::Day | Tier::Month) {
+            steps::request_followers(&mut tx, &locked.user_ids, options).await?;
+        }
+        tx.commit().await
+    };
+    if let Err(error) = worked.await {
+        return Err(Failure { locked, error });
     }
-    sqlx::query_file!(
-        "../sql/rollup/bump_generations.sql",
-        &locked.user_ids,
-        tier.number(),
-        &locked.starts,
-        &locked.generations
-    )
-    .execute(&mut *tx)
-    .await?;
-    if let Some(parent) = tier.parent() {
-        sqlx::query_file!(
-            "../sql/rollup/mark_parents.sql",
-            &locked.user_ids,
-            &locked.starts,
-            i32::from(parent.number())
-        )
-        .execute(&mut *tx)
-        .await?;
-    }
-    if matches!(tier, Tier::Day | Tier::Month) {
-        request_followers(&mut tx, &locked.user_ids, options).await?;
-    }
-    tx.commit().await?;
-
     metrics::counter!("tallyline_rollup_buckets_recomputed_total", "tier" => tier.as_str())
-        .increment(locked.user_ids.len() as u64);
+        .increment(locked.len() as u64);
     metrics::histogram!("tallyline_rollup_duration_seconds", "tier" => tier.as_str())
         .record(started.elapsed().as_secs_f64());
-    Ok(locked.user_ids.len())
+    Ok(locked.len())
 }
 
-async fn candidates(pool: &PgPool, tier: Tier, limit: i64) -> Result<Locked, sqlx::Error> {
-    // A quarter of the batch at most for one tenant while others wait.
-    let per_tenant = (limit / 4).max(1);
-    let rows =
-        sqlx::query_file!("../sql/rollup/candidates.sql", tier.number(), per_tenant, limit).fetch_all(pool).await?;
-    let mut found = Locked::default();
-    for row in rows {
-        found.user_ids.push(row.user_id);
-        found.starts.push(row.bucket_start);
-    }
-    Ok(found)
+async fn note_failure(pool: &PgPool, tier: Tier, failed: &Buckets, error: &sqlx::Error) -> Result<(), sqlx::Error> {
+    let failures = failed.failures.first().copied().unwrap_or(0).saturating_add(1);
+    let rest = debounce::rest_after_failures(failures);
+    // The message of a constraint names values of its row; the code and the name do not.
+    let reason = describe(error);
+    tracing::error!(tier = tier.as_str(), user_id = ?failed.user_ids.first(), bucket_start = ?failed.starts.first(),
+        failures, reason, rest_seconds = rest.as_secs(), "a bucket cannot be recomputed and rests");
+    metrics::counter!("tallyline_rollup_bucket_failures_total", "tier" => tier.as_str()).increment(1);
+    steps::note_failure(pool, tier, failed, &reason, rest).await
 }
 
-async fn lock(tx: &mut PgConnection, tier: Tier, candidates: &Locked, limit: i64) -> Result<Locked, sqlx::Error> {
-    let rows = sqlx::query_file!(
-        "../sql/rollup/lock_buckets.sql",
-        &candidates.user_ids,
-        tier.number(),
-        &candidates.starts,
-        limit
-    )
-    .fetch_all(tx)
-    .await?;
-    let mut locked = Locked::default();
-    for row in rows {
-        locked.user_ids.push(row.user_id);
-        locked.starts.push(row.bucket_start);
-        locked.generations.push(row.generation);
-    }
-    Ok(locked)
-}
-
-/// Keeps the tenants' zones from changing under the recomputation: who changes
-/// one locks the row FOR UPDATE. Charges, which update it too, do not wait.
-async fn hold_zones(tx: &mut PgConnection, user_ids: &[Uuid]) -> Result<(), sqlx::Error> {
-    sqlx::query!("SELECT id FROM public.users WHERE id = ANY($1) ORDER BY id FOR KEY SHARE", user_ids)
-        .fetch_all(tx)
-        .await?;
-    Ok(())
-}
-
-async fn consume_marks(tx: &mut PgConnection, tier: Tier, locked: &Locked) -> Result<(), sqlx::Error> {
-    let taken = sqlx::query_file!("../sql/rollup/consume_marks.sql", &locked.user_ids, tier.number(), &locked.starts)
-        .fetch_one(tx)
-        .await?;
-    metrics::counter!("tallyline_rollup_marks_consumed_total", "tier" => tier.as_str())
-        .increment(u64::try_from(taken.marks).unwrap_or(0));
-    if let Some(seconds) = taken.oldest_seconds {
-        metrics::histogram!("tallyline_rollup_mark_age_seconds", "tier" => tier.as_str()).record(seconds);
-    }
-    Ok(())
-}
-
-async fn replace_quarters(tx: &mut PgConnection, locked: &Locked) -> Result<(), sqlx::Error> {
-    sqlx::query_file!("../sql/rollup/quarter_delete_vanished.sql", &locked.user_ids, &locked.starts)
-        .execute(&mut *tx)
-        .await?;
-    sqlx::query_file!("../sql/rollup/quarter_upsert.sql", &locked.user_ids, &locked.starts, &locked.generations)
-        .execute(&mut *tx)
-        .await?;
-    Ok(())
-}
-
-/// Buckets with their ends and labels in the tenant's zone, in parallel arrays.
-#[derive(Debug, Default)]
-struct Ranges {
-    user_ids: Vec<Uuid>,
-    starts: Vec<DateTime<Utc>>,
-    ends: Vec<DateTime<Utc>>,
-    zones: Vec<String>,
-    dates: Vec<NaiveDate>,
-    hours: Vec<Option<i32>>,
-    generations: Vec<i64>,
-}
-
-async fn ranges(tx: &mut PgConnection, tier: Tier, locked: &Locked) -> Result<Ranges, sqlx::Error> {
-    let rows = sqlx::query_file!(
-        "../sql/rollup/ranges.sql",
-        &locked.user_ids,
-        &locked.starts,
-        i32::from(tier.number()),
-        &locked.generations
-    )
-    .fetch_all(tx)
-    .await?;
-    let mut ranges = Ranges::default();
-    for row in rows {
-        ranges.user_ids.push(row.user_id);
-        ranges.starts.push(row.bucket_start);
-        ranges.ends.push(row.bucket_end);
-        ranges.zones.push(row.zone);
-        ranges.dates.push(row.date);
-        ranges.hours.push(row.hour);
-        ranges.generations.push(row.generation);
-    }
-    Ok(ranges)
-}
-
-async fn replace_local(tx: &mut PgConnection, tier: Tier, locked: &Locked) -> Result<(), sqlx::Error> {
-    let r = ranges(tx, tier, locked).await?;
-    let grain = tier.as_str();
-    sqlx::query_file!("../sql/rollup/agent_delete_vanished.sql", &r.user_ids, &r.starts, &r.ends, grain)
-        .execute(&mut *tx)
-        .await?;
-    sqlx::query_file!("../sql/rollup/user_delete_vanished.sql", &r.user_ids, &r.starts, &r.ends, grain)
-        .execute(&mut *tx)
-        .await?;
-    // One macro for six files of one signature; each is still checked at compile time.
-    macro_rules! upsert {
-        ($file:literal) => {
-            sqlx::query_file!(
-                $file,
-                &r.user_ids,
-                &r.starts,
-                &r.ends,
-                &r.zones,
-                &r.dates,
-                &r.hours as &[Option<i32>],
-                &r.generations
-            )
-            .execute(&mut *tx)
-            .await?
-        };
-    }
-    match tier {
-        Tier::Quarter => {}
-        Tier::Hour => {
-            upsert!("../sql/rollup/hour_agent_upsert.sql");
-            upsert!("../sql/rollup/hour_user_upsert.sql");
+fn describe(error: &sqlx::Error) -> String {
+    match error.as_database_error() {
+        Some(database) => {
+            let code = database.code().unwrap_or_default();
+            match database.constraint() {
+                Some(constraint) => format!("SQLSTATE {code}, {constraint}"),
+                None => format!("SQLSTATE {code}"),
+            }
         }
-        Tier::Day => {
-            upsert!("../sql/rollup/day_agent_upsert.sql");
-            upsert!("../sql/rollup/day_user_upsert.sql");
-        }
-        Tier::Month => {
-            upsert!("../sql/rollup/month_agent_upsert.sql");
-            upsert!("../sql/rollup/month_user_upsert.sql");
-        }
+        None => "no answer of the database".to_owned(),
     }
-    Ok(())
 }
 
-/// Asks for the KPI view and the caches of the touched tenants in the same
-/// transaction, last, so that the requests hold their rows only for the commit.
-async fn request_followers(tx: &mut PgConnection, user_ids: &[Uuid], options: &Options) -> Result<(), sqlx::Error> {
-    let mut tenants = user_ids.to_vec();
-    tenants.sort_unstable();
-    tenants.dedup();
-    sqlx::query_file!(
-        "../sql/rollup/request_followers.sql",
-        &tenants,
-        f64::from(options.dashboards_debounce_seconds),
-        f64::from(options.kpi_debounce_seconds)
-    )
-    .fetch_one(tx)
-    .await?;
-    Ok(())
+/// Whether to repeat it would fail again: data (22), constraints (23), raised
+/// (P0), limits (54), and statements that took too long (57014). The rest passes by itself.
+fn is_fault_of_data(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|e| e.code());
+    code.is_some_and(|code| code == "57014" || ["22", "23", "54", "P0"].iter().any(|class| code.starts_with(class)))
 }

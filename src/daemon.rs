@@ -256,6 +256,10 @@ fn process_options(config: &Config) -> process_call_events::Options {
 fn roll_up_options(config: &Config) -> roll_up::Options {
     roll_up::Options {
         batch_buckets: config.roll_up.batch_buckets,
+        debounce: roll_up::Debounce {
+            least: Duration::from_millis(config.roll_up.least_rest_milliseconds),
+            cost_factor: config.roll_up.rest_cost_factor,
+        },
         kpi_debounce_seconds: config.refresh_kpi_summary.debounce_seconds,
         dashboards_debounce_seconds: config.rebuild_dashboards.debounce_seconds,
     }

@@ -1,4 +1,4 @@
--- Takes the marks of the locked buckets; returns how many and the age of the oldest in seconds.
+-- Takes the marks of the locked buckets; returns how many, the age of the oldest in seconds, and the time.
 -- $1 tenants, $2 tier, $3 bucket starts.
 WITH taken AS (
     DELETE FROM tally.rollup_marks m
@@ -6,4 +6,6 @@ WITH taken AS (
     WHERE m.user_id = b.user_id AND m.tier = $2 AND m.bucket_start = b.bucket_start
     RETURNING m.marked_at
 )
-SELECT count(*) AS "marks!", extract(epoch FROM clock_timestamp() - min(marked_at))::float8 AS oldest_seconds FROM taken
+SELECT count(*) AS "marks!", extract(epoch FROM clock_timestamp() - min(marked_at))::float8 AS oldest_seconds,
+       clock_timestamp() AS "now!"
+FROM taken

@@ -16,81 +16,23 @@ INSERT INTO tally.quarter_rollups AS r (
     fingerprint_hi, fingerprint_lo,
     duration_values, duration_counts, contact_ids
 )
-SELECT g.user_id, g.bucket_start, g.agent_id, g.generation,
-    g.total_calls, g.successful_calls, g.voicemail_calls, g.no_answer_calls,
-    g.busy_calls, g.failed_outcome_calls, g.cancelled_calls, g.in_progress_calls,
-    g.inbound_calls, g.outbound_calls, g.phone_calls, g.internet_calls,
-    g.unknown_source_calls, g.total_duration_minutes, g.leads_generated, g.hot_leads,
-    g.warm_leads, g.cold_leads, g.unqualified_leads, g.leads_with_company,
-    g.intent_score_count, g.urgency_score_count, g.budget_score_count, g.fit_score_count,
-    g.engagement_score_count, g.total_score_count, g.high_intent_leads, g.high_budget_leads,
-    g.urgent_leads, g.cta_pricing_clicks, g.cta_demo_clicks, g.cta_followup_clicks,
-    g.cta_sample_clicks, g.cta_human_escalations, g.leads_with_cta, g.talk_seconds,
-    g.credits_micros, g.cost_micros, g.intent_score_sum, g.urgency_score_sum,
-    g.budget_score_sum, g.fit_score_sum, g.engagement_score_sum, g.total_score_sum,
-    g.fingerprint_hi, g.fingerprint_lo,
-       h.duration_values, h.duration_counts, g.contact_ids
-FROM (
-    SELECT b.user_id, b.bucket_start, m.agent_id, b.generation,
-           count(*) AS total_calls,
-           count(*) FILTER (WHERE m.outcome = 'answered') AS successful_calls,
-           count(*) FILTER (WHERE m.outcome = 'voicemail') AS voicemail_calls,
-           count(*) FILTER (WHERE m.outcome = 'no_answer') AS no_answer_calls,
-           count(*) FILTER (WHERE m.outcome = 'busy') AS busy_calls,
-           count(*) FILTER (WHERE m.outcome = 'failed') AS failed_outcome_calls,
-           count(*) FILTER (WHERE m.outcome = 'cancelled') AS cancelled_calls,
-           count(*) FILTER (WHERE m.outcome = 'in_progress') AS in_progress_calls,
-           count(*) FILTER (WHERE m.lead_type = 'inbound') AS inbound_calls,
-           count(*) FILTER (WHERE m.lead_type = 'outbound') AS outbound_calls,
-           count(*) FILTER (WHERE m.call_source = 'phone') AS phone_calls,
-           count(*) FILTER (WHERE m.call_source = 'internet') AS internet_calls,
-           count(*) FILTER (WHERE m.call_source = 'unknown') AS unknown_source_calls,
-           sum(m.duration_minutes) AS total_duration_minutes,
-           count(*) FILTER (WHERE m.is_lead) AS leads_generated,
-           count(*) FILTER (WHERE m.quality = 'hot') AS hot_leads,
-           count(*) FILTER (WHERE m.quality = 'warm') AS warm_leads,
-           count(*) FILTER (WHERE m.quality = 'cold') AS cold_leads,
-           count(*) FILTER (WHERE m.quality = 'unqualified') AS unqualified_leads,
-           count(*) FILTER (WHERE m.has_company) AS leads_with_company,
-           count(m.intent_score) AS intent_score_count,
-           count(m.urgency_score) AS urgency_score_count,
-           count(m.budget_score) AS budget_score_count,
-           count(m.fit_score) AS fit_score_count,
-           count(m.engagement_score) AS engagement_score_count,
-           count(m.total_score) AS total_score_count,
-           count(*) FILTER (WHERE m.high_intent) AS high_intent_leads,
-           count(*) FILTER (WHERE m.high_budget) AS high_budget_leads,
-           count(*) FILTER (WHERE m.urgent) AS urgent_leads,
-           count(*) FILTER (WHERE m.cta_pricing_clicked) AS cta_pricing_clicks,
-           count(*) FILTER (WHERE m.cta_demo_clicked) AS cta_demo_clicks,
-           count(*) FILTER (WHERE m.cta_followup_clicked) AS cta_followup_clicks,
-           count(*) FILTER (WHERE m.cta_sample_clicked) AS cta_sample_clicks,
-           count(*) FILTER (WHERE m.cta_escalated_to_human) AS cta_human_escalations,
-           count(*) FILTER (WHERE m.cta_pricing_clicked OR m.cta_demo_clicked OR m.cta_followup_clicked OR m.cta_sample_clicked OR m.cta_escalated_to_human) AS leads_with_cta,
-           sum(m.duration_seconds) AS talk_seconds,
-           sum(m.credits_micros) AS credits_micros,
-           sum(m.cost_micros) AS cost_micros,
-           coalesce(sum(m.intent_score), 0) AS intent_score_sum,
-           coalesce(sum(m.urgency_score), 0) AS urgency_score_sum,
-           coalesce(sum(m.budget_score), 0) AS budget_score_sum,
-           coalesce(sum(m.fit_score), 0) AS fit_score_sum,
-           coalesce(sum(m.engagement_score), 0) AS engagement_score_sum,
-           coalesce(sum(m.total_score), 0) AS total_score_sum,
-           sum(tally.fingerprint_hi(m.fingerprint)) AS fingerprint_hi,
-           sum(tally.fingerprint_lo(m.fingerprint)) AS fingerprint_lo,
-           array_agg(m.duration_seconds) FILTER (WHERE m.duration_seconds > 0) AS durations,
-           coalesce(array_agg(DISTINCT m.contact_id ORDER BY m.contact_id) FILTER (WHERE m.contact_id IS NOT NULL), '{}') AS contact_ids
-    FROM unnest($1::uuid[], $2::timestamptz[], $3::bigint[]) AS b (user_id, bucket_start, generation)
-    JOIN tally.call_metrics m
-      ON m.user_id = b.user_id AND m.started_at >= b.bucket_start AND m.started_at < b.bucket_start + interval '15 minutes'
-    GROUP BY b.user_id, b.bucket_start, m.agent_id, b.generation
-) g
-CROSS JOIN LATERAL (
-    SELECT coalesce(array_agg(v ORDER BY v), '{}') AS duration_values,
-           coalesce(array_agg(n ORDER BY v), '{}') AS duration_counts
-    FROM (SELECT v, count(*)::integer AS n FROM unnest(g.durations) AS v GROUP BY v) counted
-) h
-ORDER BY g.user_id, g.bucket_start, g.agent_id
+SELECT b.user_id, b.bucket_start, k.agent_id, b.generation,
+       k.total_calls, k.successful_calls, k.voicemail_calls, k.no_answer_calls,
+       k.busy_calls, k.failed_outcome_calls, k.cancelled_calls, k.in_progress_calls,
+       k.inbound_calls, k.outbound_calls, k.phone_calls, k.internet_calls,
+       k.unknown_source_calls, k.total_duration_minutes, k.leads_generated, k.hot_leads,
+       k.warm_leads, k.cold_leads, k.unqualified_leads, k.leads_with_company,
+       k.intent_score_count, k.urgency_score_count, k.budget_score_count, k.fit_score_count,
+       k.engagement_score_count, k.total_score_count, k.high_intent_leads, k.high_budget_leads,
+       k.urgent_leads, k.cta_pricing_clicks, k.cta_demo_clicks, k.cta_followup_clicks,
+       k.cta_sample_clicks, k.cta_human_escalations, k.leads_with_cta, k.talk_seconds,
+       k.credits_micros, k.cost_micros, k.intent_score_sum, k.urgency_score_sum,
+       k.budget_score_sum, k.fit_score_sum, k.engagement_score_sum, k.total_score_sum,
+       k.fingerprint_hi, k.fingerprint_lo,
+       k.duration_values, k.duration_counts, k.contact_ids
+FROM unnest($1::uuid[], $2::timestamptz[], $3::bigint[]) AS b (user_id, bucket_start, generation)
+CROSS JOIN LATERAL tally.count_calls(b.user_id, b.bucket_start, b.bucket_start + interval '15 minutes') k
+ORDER BY b.user_id, b.bucket_start, k.agent_id
 ON CONFLICT (user_id, bucket_start, agent_id) DO UPDATE SET (
     generation,
     total_calls, successful_calls, voicemail_calls, no_answer_calls,

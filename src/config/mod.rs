@@ -95,6 +95,8 @@ pub struct Process {
 pub struct RollUp {
     pub batch_buckets: i64,
     pub concurrency: usize,
+    pub least_rest_milliseconds: u64,
+    pub rest_cost_factor: u32,
 }
 
 /// The job `refresh_kpi_summary`.

@@ -188,6 +188,11 @@ pub const GROUPS: &[Group] = &[
             counter("tallyline_rollup_buckets_recomputed_total", &["tier"], "Buckets recomputed"),
             seconds("tallyline_rollup_duration_seconds", Buckets::JobRun, &["tier"], "Time of one roll-up transaction"),
             counter("tallyline_rollup_marks_consumed_total", &["tier"], "Marks that were worked off"),
+            counter(
+                "tallyline_rollup_bucket_failures_total",
+                &["tier"],
+                "Recomputations of one bucket that failed; it rests and holds up no other",
+            ),
             seconds(
                 "tallyline_rollup_mark_age_seconds",
                 Buckets::Wait,

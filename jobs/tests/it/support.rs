@@ -65,7 +65,7 @@ pub fn process_options() -> process_call_events::Options {
 }
 
 pub fn roll_up_options() -> roll_up::Options {
-    roll_up::Options { batch_buckets: 200, kpi_debounce_seconds: 0, dashboards_debounce_seconds: 0 }
+    roll_up::Options::default()
 }
 
 /// Applies all that is due.

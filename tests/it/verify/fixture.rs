@@ -90,7 +90,7 @@ const BALANCE: &str = "
 
 /// Works until nothing is marked.
 pub async fn roll_up_all(pool: &PgPool) {
-    let options = roll_up::Options { batch_buckets: 500, kpi_debounce_seconds: 1, dashboards_debounce_seconds: 1 };
+    let options = roll_up::Options { batch_buckets: 500, ..roll_up::Options::default() };
     while roll_up::run_unit(pool, &options).await.unwrap() > 0 {}
 }
 

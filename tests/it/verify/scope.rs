@@ -98,7 +98,7 @@ async fn calls_beyond_the_calendar_are_refused_loudly_and_named() {
     let db = TestDb::new().await;
     let user_id = tenant(&db, "Asia/Kathmandu").await;
     calls(&db, user_id, "2051-01-01T00:01:00Z", 1).await;
-    let options = roll_up::Options { batch_buckets: 500, kpi_debounce_seconds: 1, dashboards_debounce_seconds: 1 };
+    let options = roll_up::Options { batch_buckets: 500, ..roll_up::Options::default() };
     assert!(roll_up::run_unit(&db.pool, &options).await.is_err());
     let marks = sqlx::query("DELETE FROM tally.rollup_marks").execute(&db.admin).await.unwrap();
     assert!(marks.rows_affected() > 0, "the mark is kept");
