@@ -1,3 +1,57 @@
 //! The project's measurements and soaks, each beside its peer, in one run.
+//!
+//! `cargo run --release -p bench -- --help`. Each command prints what it did in
+//! words and, with `--json`, one JSON object as its last line. All work on
+//! databases of their own on the test server (`fsync` off), or on the one of
+//! `DATABASE_URL`.
 
-fn main() {}
+mod fresh;
+mod process;
+mod rebuild;
+mod roll_up;
+mod soak;
+mod stage;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "bench", about = "Measures Tallyline beside its peers, and soaks it")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Writers, refreshers and readers at once: no reading may be wrong, no figure may drift
+    Soak(soak::Args),
+    /// One changed call of a tenant, beside recomputing the tenant's day from its calls
+    RollUp(roll_up::Args),
+    /// All figures of all calls from one scan, beside GROUP BY in PostgreSQL
+    Rebuild(rebuild::Args),
+    /// From the acceptance of a webhook to its figures
+    Fresh(fresh::Args),
+    /// Events a second from inbox to calls, beside one transaction an event
+    Process(process::Args),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Soak(args) => soak::run(args).await,
+        Command::RollUp(args) => roll_up::run(args).await,
+        Command::Rebuild(args) => rebuild::run(args).await,
+        Command::Fresh(args) => fresh::run(args).await,
+        Command::Process(args) => process::run(args).await,
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(3)
+        }
+    }
+}

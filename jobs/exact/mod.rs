@@ -120,7 +120,7 @@ pub async fn read(executor: impl PgExecutor<'_>, question: &Question) -> Result<
                 bucket_end: row.bucket_end?,
                 date: row.date?,
                 hour: row.hour,
-                counters: row.counters,
+                counters: row.counters?,
                 duration_p50: row.duration_p50,
                 duration_p95: row.duration_p95,
                 duration_p99: row.duration_p99,

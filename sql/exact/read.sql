@@ -3,7 +3,7 @@
 -- Counters in the order of tallyline_history::COUNTERS. $2 grain, $5 per agent, $6 with percentiles and contacts.
 SELECT as_of AS "as_of!", fresh AS "fresh!", lag_seconds AS "lag_seconds!",
        agent_id, bucket_start, bucket_end, date, hour,
-       ARRAY[
+       CASE WHEN bucket_start IS NOT NULL THEN ARRAY[
            total_calls, successful_calls, voicemail_calls, no_answer_calls,
            busy_calls, failed_outcome_calls, cancelled_calls, in_progress_calls,
            inbound_calls, outbound_calls, phone_calls, internet_calls,
@@ -16,6 +16,6 @@ SELECT as_of AS "as_of!", fresh AS "fresh!", lag_seconds AS "lag_seconds!",
            credits_micros, cost_micros, intent_score_sum, urgency_score_sum,
            budget_score_sum, fit_score_sum, engagement_score_sum, total_score_sum,
            fingerprint_hi, fingerprint_lo
-       ]::bigint[] AS "counters!",
+       ]::bigint[] END AS counters,
        duration_p50, duration_p95, duration_p99, distinct_contacts
 FROM tally.exact_analytics($1, $2, $3, $4, $5, $6, $7)
