@@ -216,6 +216,8 @@ BEGIN
     IF before IS NULL OR before = zone_name THEN
         RETURN;
     END IF;
+    -- Zones before holds, as refresh_zone takes them; the new calendar stays as it is from here on.
+    PERFORM FROM tally.zones WHERE zone = zone_name FOR KEY SHARE;
     marks := tally.mark_local_buckets(ARRAY[tenant], zone_name, always);
     PERFORM FROM tally.zone_holds WHERE user_id = tenant FOR UPDATE;
     held_since := clock_timestamp();

@@ -100,7 +100,8 @@ async fn stored(pool: &PgPool, zone: &str, from: DateTime<Utc>, to: DateTime<Utc
              SELECT h.* FROM walk w CROSS JOIN LATERAL tally.hour_bucket($1, w.bucket_end) h WHERE w.bucket_end < $3)
          SELECT extract(epoch FROM bucket_start)::bigint, extract(epoch FROM bucket_end)::bigint, date, hour
          FROM walk WHERE bucket_start >= $2";
-    let larger = "SELECT extract(epoch FROM bucket_start)::bigint, extract(epoch FROM bucket_end)::bigint, date, NULL::integer
+    let larger =
+        "SELECT extract(epoch FROM bucket_start)::bigint, extract(epoch FROM bucket_end)::bigint, date, NULL::integer
          FROM tally.calendar WHERE zone = $1 AND bucket_start >= $2 AND bucket_start < $3 AND grain = $4";
     let hours = sqlx::query_as(hours).bind(zone).bind(from).bind(to).fetch_all(pool).await.unwrap();
     let mut by_grain = Vec::new();

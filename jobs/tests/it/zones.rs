@@ -142,13 +142,28 @@ async fn a_change_that_is_not_committed_changes_nothing() {
     sqlx::query("SELECT tally.ensure_zone('Asia/Kolkata')").execute(&db.pool).await.unwrap();
     let mut change = db.pool.begin().await.unwrap();
     sqlx::query("SELECT * FROM tally.change_zone($1, 'Asia/Kolkata')").bind(user).execute(&mut *change).await.unwrap();
-    let held: i64 = sqlx::query_scalar("SELECT count(*) FROM tally.rollup_marks").fetch_one(&mut *change).await.unwrap();
+    let held: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM tally.rollup_marks").fetch_one(&mut *change).await.unwrap();
     assert!(held > 100, "{held} marks");
     change.rollback().await.unwrap();
     assert_eq!(number(&db, "SELECT count(*) FROM tally.rollup_marks").await, 0);
     seed_calls(&db, user, "2026-03-11", "2026-03-12").await;
     roll_up(&db).await;
     check_exact(&db).await;
+}
+
+/// A transaction with one snapshot cannot see what came before it held the tenant.
+#[tokio::test]
+async fn a_change_in_one_snapshot_is_refused() {
+    let db = TestDb::new().await;
+    let user = tenant_in(&db, "America/New_York").await;
+    sqlx::query("SELECT tally.ensure_zone('Asia/Kolkata')").execute(&db.pool).await.unwrap();
+    for isolation in ["BEGIN ISOLATION LEVEL REPEATABLE READ", "BEGIN ISOLATION LEVEL SERIALIZABLE"] {
+        let mut tx = db.pool.begin_with(isolation).await.unwrap();
+        let change = sqlx::query("SELECT * FROM tally.change_zone($1, 'Asia/Kolkata')").bind(user);
+        let error = change.execute(&mut *tx).await.unwrap_err();
+        assert_eq!(error.as_database_error().unwrap().code().as_deref(), Some("25001"));
+    }
 }
 
 /// A worker has read the old zone and is about to write an hour that is not stored
@@ -336,6 +351,7 @@ async fn a_new_tz_database_is_derived_and_what_changed_is_marked() {
 
     let refreshed = extend_calendar::refresh_zones(&db.pool).await.unwrap();
     assert_eq!((refreshed.extended, refreshed.changed), (0, 1));
+    assert!(refreshed.marks > 100, "{} marks", refreshed.marks);
     assert_eq!(refreshed.marks, number(&db, "SELECT count(*) FROM tally.rollup_marks").await);
     let marked: (i64, DateTime<Utc>, DateTime<Utc>, Vec<Uuid>) = sqlx::query_as(
         "SELECT count(*), min(bucket_start) FILTER (WHERE tier < 3), max(bucket_start) FILTER (WHERE tier < 3), array_agg(DISTINCT user_id)
