@@ -480,6 +480,20 @@ CREATE FUNCTION tally.mark_local_buckets(tenants uuid[], zone_name text, ranges 
               AND r.bucket_start > s.from_time - interval '32 days' AND r.bucket_start < s.to_time
             OFFSET 0
         ) u
+        UNION
+        -- Rows of agents alone: a roll-up reads the quarters once for agents and once for the tenant, and a call that
+        -- goes in between leaves the former for the mark that is still to come, which is one of the zone before.
+        SELECT s.user_id, g.tier, a.bucket_start
+        FROM spans s
+        CROSS JOIN (VALUES ('hour', 1, interval '1 hour'), ('day', 2, interval '26 hours'), ('month', 3, interval '32 days')) AS g (grain, tier, longest)
+        CROSS JOIN LATERAL (
+            SELECT DISTINCT r.bucket_start
+            FROM public.agent_analytics r
+            WHERE r.user_id = s.user_id AND r.grain = g.grain AND r.bucket_start > s.from_time - g.longest AND r.bucket_start < s.to_time
+            OFFSET 0
+        ) a
+        WHERE NOT EXISTS (
+            SELECT FROM public.user_analytics t WHERE t.user_id = s.user_id AND t.grain = g.grain AND t.bucket_start = a.bucket_start)
     ), marked AS (
         INSERT INTO tally.rollup_marks (user_id, tier, bucket_start)
         SELECT c.user_id, c.tier, c.bucket_start
