@@ -148,7 +148,6 @@ async fn transaction(pool: &PgPool, tier: Tier, candidates: &Buckets, options: &
         return Ok(0);
     }
     let worked = async {
-        steps::hold_zones(&mut tx, &locked.user_ids).await?;
         let consumed_at = steps::consume_marks(&mut tx, tier, &locked).await?;
         let began = Instant::now();
         steps::replace(&mut tx, tier, &locked).await?;

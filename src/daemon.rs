@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
-use tallyline_jobs::{Deps, ProcessCallEvents, RollUp, process_call_events, purge_expired, roll_up};
+use tallyline_jobs::{Deps, ProcessCallEvents, RollUp, extend_calendar, process_call_events, purge_expired, roll_up};
 use tallyline_queue::{Hint, Missed, Overlap, Runner, ScheduleSpec};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -93,6 +93,9 @@ impl Daemon {
             None
         };
         let runner = start_runner(&config, &pool, &inbox_hint, roles)?;
+        if runner.is_some() {
+            extend_calendar::request(&pool).await?;
+        }
 
         let router = router(&config, &pool, receiver.as_ref(), roles, &metrics);
         telemetry::service::export_start(&pool).await?;

@@ -68,7 +68,7 @@ pub async fn ensure(pool: &PgPool, tier: Tier, buckets: &Buckets) -> Result<(), 
     Ok(())
 }
 
-/// Locks those buckets that nobody else holds, at most `limit`.
+/// Locks those buckets that nobody else holds, at most `limit`, and keeps their tenants' zones as they are.
 pub async fn lock(tx: &mut PgConnection, tier: Tier, candidates: &Buckets, limit: i64) -> Result<Buckets, sqlx::Error> {
     let rows = sqlx::query_file!(
         "../sql/rollup/lock_buckets.sql",
@@ -87,15 +87,6 @@ pub async fn lock(tx: &mut PgConnection, tier: Tier, candidates: &Buckets, limit
         locked.failures.push(row.failures);
     }
     Ok(locked)
-}
-
-/// Keeps the tenants' zones from changing under the recomputation: who changes
-/// one locks the row FOR UPDATE. Charges, which update it too, do not wait.
-pub async fn hold_zones(tx: &mut PgConnection, user_ids: &[Uuid]) -> Result<(), sqlx::Error> {
-    sqlx::query!("SELECT id FROM public.users WHERE id = ANY($1) ORDER BY id FOR KEY SHARE", user_ids)
-        .fetch_all(tx)
-        .await?;
-    Ok(())
 }
 
 /// Takes the marks of locked buckets; returns the database's time.

@@ -59,7 +59,7 @@ CROSS JOIN LATERAL (
     FROM (
         SELECT x.*, x.date > t.today - 30 AS now_window
         FROM public.user_analytics x
-        WHERE x.user_id = u.id AND x.grain = 'day' AND x.date > t.today - 60 AND x.date <= t.today
+        WHERE x.user_id = u.id AND x.grain = 'day' AND x.zone = u.timezone AND x.date > t.today - 60 AND x.date <= t.today
     ) d
 ) w
 CROSS JOIN LATERAL (
@@ -68,7 +68,7 @@ CROSS JOIN LATERAL (
            sum(x.successful_calls) FILTER (WHERE x.date <= t.today - 30) AS conversations_before,
            count(*) FILTER (WHERE x.date <= t.today - 30) AS hours_before
     FROM public.user_analytics x
-    WHERE x.user_id = u.id AND x.grain = 'hour' AND x.date > t.today - 60 AND x.date <= t.today
+    WHERE x.user_id = u.id AND x.grain = 'hour' AND x.zone = u.timezone AND x.date > t.today - 60 AND x.date <= t.today
 ) h
 CROSS JOIN LATERAL (
     SELECT count(*) AS total, count(*) FILTER (WHERE x.is_active) AS active FROM public.agents x WHERE x.user_id = u.id

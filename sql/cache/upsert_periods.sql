@@ -21,7 +21,7 @@ FROM (
     JOIN tally.calendar k ON k.zone = u.timezone AND k.grain = 'day' AND k.bucket_start = b.bucket_start
     WHERE u.id = $1
 ) d
-LEFT JOIN public.user_analytics r ON r.user_id = d.user_id AND r.grain = 'day' AND r.bucket_start = d.bucket_start
+LEFT JOIN public.user_analytics r ON r.user_id = d.user_id AND r.grain = 'day' AND r.bucket_start = d.bucket_start AND r.zone = d.zone
 CROSS JOIN LATERAL (VALUES
     ('daily', d.date),
     ('weekly', date_trunc('week', d.date::timestamp)::date),

@@ -9,14 +9,14 @@ SELECT 'day' AS "part!", u.bucket_start, NULL::text AS agent_name,
        u.leads_generated::bigint AS "leads!", u.qualified_leads::bigint AS "qualified_leads!",
        u.credits_micros::bigint AS "credits_micros!", u.cost_micros::bigint AS "cost_micros!"
 FROM public.user_analytics u
-WHERE u.user_id = $1 AND u.grain = 'day' AND u.bucket_start >= $2 AND u.bucket_start < $4
+WHERE u.user_id = $1 AND u.grain = 'day' AND u.zone = (SELECT timezone FROM public.users WHERE id = $1) AND u.bucket_start >= $2 AND u.bucket_start < $4
 UNION ALL
 SELECT 'hour', u.bucket_start, NULL,
        u.total_calls, u.successful_calls, u.voicemail_calls, u.no_answer_calls, u.busy_calls,
        u.failed_outcome_calls, u.cancelled_calls, u.in_progress_calls, u.total_duration_minutes, u.talk_seconds,
        u.leads_generated, u.qualified_leads, u.credits_micros, u.cost_micros
 FROM public.user_analytics u
-WHERE u.user_id = $1 AND u.grain = 'hour' AND u.bucket_start >= $5 AND u.bucket_start < $4
+WHERE u.user_id = $1 AND u.grain = 'hour' AND u.zone = (SELECT timezone FROM public.users WHERE id = $1) AND u.bucket_start >= $5 AND u.bucket_start < $4
 UNION ALL
 SELECT 'agent', NULL, g.name,
        sum(a.total_calls)::bigint, sum(a.successful_calls)::bigint, sum(a.voicemail_calls)::bigint,
@@ -26,5 +26,5 @@ SELECT 'agent', NULL, g.name,
        sum(a.credits_micros)::bigint, sum(a.cost_micros)::bigint
 FROM public.agent_analytics a
 LEFT JOIN public.agents g ON g.user_id = a.user_id AND g.id = a.agent_id
-WHERE a.user_id = $1 AND a.grain = 'day' AND a.bucket_start >= $3 AND a.bucket_start < $4
+WHERE a.user_id = $1 AND a.grain = 'day' AND a.zone = (SELECT timezone FROM public.users WHERE id = $1) AND a.bucket_start >= $3 AND a.bucket_start < $4
 GROUP BY a.agent_id, g.name

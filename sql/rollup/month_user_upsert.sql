@@ -64,7 +64,7 @@ SELECT b.user_id, 'month', b.bucket_start, b.bucket_end, b.zone, b.date, b.hour,
            sum(s.fingerprint_lo) AS fingerprint_lo
 FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::date[], $6::integer[], $7::bigint[])
          AS b (user_id, bucket_start, bucket_end, zone, date, hour, generation)
-JOIN public.user_analytics s ON s.user_id = b.user_id AND s.grain = 'day' AND s.bucket_start >= b.bucket_start AND s.bucket_start < b.bucket_end
+JOIN public.user_analytics s ON s.user_id = b.user_id AND s.grain = 'day' AND s.zone = b.zone AND s.bucket_start >= b.bucket_start AND s.bucket_start < b.bucket_end
 GROUP BY b.user_id, b.bucket_start, b.bucket_end, b.zone, b.date, b.hour, b.generation
 ORDER BY b.user_id, b.bucket_start
 ON CONFLICT (user_id, grain, bucket_start) DO UPDATE SET (

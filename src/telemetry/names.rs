@@ -205,6 +205,11 @@ pub const GROUPS: &[Group] = &[
                 "Buckets whose figures differed from their calls in the last audit",
             ),
             counter("tallyline_verify_runs_total", &[], "Audits that ran to their end"),
+            counter(
+                "tallyline_calendar_zones_changed_total",
+                &[],
+                "Zones derived anew because the server's tz database had changed",
+            ),
             counter("tallyline_purged_rows_total", &["what"], "Rows removed because their time of keeping was over"),
         ],
     },

@@ -20,33 +20,31 @@ pub(super) async fn ensure_zone(conn: &mut PgConnection, zone: &str) -> Result<(
     Ok(())
 }
 
-/// Moves a tenant to another zone: its hours, days and months go away and every
-/// quarter of an hour is marked, in one transaction. The roll-up then makes them
-/// anew. Nothing happens if the tenant has this zone already.
+/// Moves a tenant to another zone and marks its local buckets, those of the new
+/// zone to be made and those of the old one to go, in one transaction; the roll-up
+/// does the rest. Until then rows whose `zone` is not the tenant's are not its
+/// figures. Nothing happens if the tenant has this zone already.
 ///
-/// The buckets are locked first, then the tenant's row, both as a roll-up does
-/// it: one that is under way ends before anything is deleted, and one that comes
-/// later sees the new zone, if it reads the zone with a lock on the tenant's row.
+/// Calls that arrive meanwhile do not wait. Roll-ups of this tenant, and of no
+/// other, are left out for the last part of the marking.
 ///
 /// # Errors
 /// When the zone or the tenant is unknown.
 pub async fn set_timezone(conn: &mut PgConnection, user_id: Uuid, zone: &str) -> Result<(), TenantError> {
     let mut tx = conn.begin().await?;
     ensure_zone(&mut tx, zone).await?;
-    sqlx::query_file_scalar!("sql/tenants/lock_buckets.sql", user_id).fetch_one(&mut *tx).await?;
-    let before = sqlx::query_scalar!("SELECT timezone FROM public.users WHERE id = $1 FOR UPDATE", user_id)
-        .fetch_optional(&mut *tx)
-        .await?
-        .ok_or(TenantError::UnknownTenant)?;
-    if before == zone {
-        return Ok(());
-    }
-    // Says to the trigger on `users` that the figures are rebuilt here.
-    sqlx::query!("SELECT set_config('tally.zone_change', 'on', true)").fetch_one(&mut *tx).await?;
-    sqlx::query!("UPDATE public.users SET timezone = $2 WHERE id = $1", user_id, zone).execute(&mut *tx).await?;
-    sqlx::query!("DELETE FROM public.user_analytics WHERE user_id = $1", user_id).execute(&mut *tx).await?;
-    sqlx::query!("DELETE FROM public.agent_analytics WHERE user_id = $1", user_id).execute(&mut *tx).await?;
-    sqlx::query_file!("sql/tenants/mark_quarters.sql", user_id).execute(&mut *tx).await?;
+    let change = sqlx::query_file!("sql/tenants/change_zone.sql", user_id, zone).fetch_one(&mut *tx).await?;
+    let before = change.before.ok_or(TenantError::UnknownTenant)?;
     tx.commit().await?;
+    if let Some(marks) = change.marks {
+        tracing::info!(
+            before,
+            zone,
+            marks,
+            held_seconds = change.held_seconds,
+            row_locked_seconds = change.row_locked_seconds,
+            "zone changed; hours, days and months are made anew"
+        );
+    }
     Ok(())
 }

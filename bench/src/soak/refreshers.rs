@@ -135,7 +135,6 @@ impl Refresher {
             return Ok(0);
         }
         self.pause().await;
-        steps::hold_zones(&mut tx, &locked.user_ids).await?;
         let now = if mutation == Some(Mutation::SequenceCursor) && tier == Tier::Quarter {
             sqlx::query("DELETE FROM tally.rollup_marks WHERE tier = 0 AND seq <= $1 AND seq > $1 - 1000000")
                 .bind(self.cursor)

@@ -3,5 +3,7 @@
 
 mod exact;
 mod process;
+mod reckoning;
 mod roll_up;
 mod support;
+mod zones;
