@@ -101,7 +101,6 @@ async fn recompute_tier(pool: &PgPool, tier: Tier, options: &Options) -> Result<
         // Another worker holds them all; what it leaves stays marked.
         return Ok(0);
     }
-    hold_zones(&mut tx, &locked.user_ids).await?;
     consume_marks(&mut tx, tier, &locked).await?;
     match tier {
         Tier::Quarter => replace_quarters(&mut tx, &locked).await?,
@@ -168,15 +167,6 @@ async fn lock(tx: &mut PgConnection, tier: Tier, candidates: &Locked, limit: i64
         locked.generations.push(row.generation);
     }
     Ok(locked)
-}
-
-/// Keeps the tenants' zones from changing under the recomputation: who changes
-/// one locks the row FOR UPDATE. Charges, which update it too, do not wait.
-async fn hold_zones(tx: &mut PgConnection, user_ids: &[Uuid]) -> Result<(), sqlx::Error> {
-    sqlx::query!("SELECT id FROM public.users WHERE id = ANY($1) ORDER BY id FOR KEY SHARE", user_ids)
-        .fetch_all(tx)
-        .await?;
-    Ok(())
 }
 
 async fn consume_marks(tx: &mut PgConnection, tier: Tier, locked: &Locked) -> Result<(), sqlx::Error> {
