@@ -349,7 +349,9 @@ CREATE FUNCTION tally.mark_calls_deleted() RETURNS trigger
     AS $$
 BEGIN
     INSERT INTO tally.rollup_marks (user_id, tier, bucket_start)
-    SELECT DISTINCT user_id, 0, tally.quarter_of(started_at) FROM old_rows;
+    SELECT o.user_id, 0, o.bucket_start
+    FROM (SELECT DISTINCT user_id, tally.quarter_of(started_at) AS bucket_start FROM old_rows) o
+    WHERE EXISTS (SELECT FROM public.users u WHERE u.id = o.user_id);
     RETURN NULL;
 END $$;
 
@@ -510,6 +512,10 @@ CREATE FUNCTION tally.mark_truncated() RETURNS trigger
     SET search_path TO 'pg_catalog', 'tally'
     AS $$
 BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION '% is truncated in READ COMMITTED only, so that every bucket is seen that it empties', TG_TABLE_NAME
+            USING ERRCODE = 'feature_not_supported';
+    END IF;
     INSERT INTO tally.rollup_marks (user_id, tier, bucket_start)
     SELECT DISTINCT user_id, 0, bucket_start FROM tally.quarter_rollups;
     RETURN NULL;

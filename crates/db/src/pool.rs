@@ -84,6 +84,8 @@ pub async fn connect(options: &PoolOptions) -> Result<PgPool, PoolError> {
         PgConnectOptions::from_str(&options.url)?.application_name(&options.application_name).options([
             ("role", roles::WORKER.to_owned()),
             ("timezone", "UTC".to_owned()),
+            // Statements that lock and then read rest on it, whatever the database or the account prefers.
+            ("default_transaction_isolation", "read committed".to_owned()),
             // Statements take arrays of any length over tables that grow from empty: a
             // plan made for the first call of a statement is a trap for the thousandth.
             ("plan_cache_mode", "force_custom_plan".to_owned()),

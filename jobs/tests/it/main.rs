@@ -4,6 +4,7 @@
 mod exact;
 mod process;
 mod reckoning;
+mod races;
 mod roll_up;
 mod support;
 mod zones;

@@ -160,8 +160,13 @@ pub async fn number(db: &TestDb, sql: &'static str) -> i64 {
 /// calls, against the stored rows; a row on one side only is a difference.
 const DIFFERENCES: &str = include_str!("differences.sql");
 
+/// A line for each roll-up that differs from its calls.
+pub async fn differences(db: &TestDb) -> Vec<String> {
+    sqlx::query_scalar(DIFFERENCES).fetch_all(&db.admin).await.unwrap()
+}
+
 /// Fails unless every roll-up equals its calls.
 pub async fn check_exact(db: &TestDb) {
-    let differences: Vec<String> = sqlx::query_scalar(DIFFERENCES).fetch_all(&db.admin).await.unwrap();
+    let differences = differences(db).await;
     assert!(differences.is_empty(), "roll-ups differ from calls:\n{}", differences.join("\n"));
 }
