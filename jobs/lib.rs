@@ -13,6 +13,7 @@ pub mod rebuild_all_dashboards;
 pub mod rebuild_dashboards;
 pub mod refresh_kpi_summary;
 pub mod roll_up;
+pub mod verify;
 
 use sqlx::PgPool;
 use tallyline_queue::{BoxError, Drain, DrainWork, Drained, Hint, QueueError, Registry};

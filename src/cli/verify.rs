@@ -13,7 +13,7 @@ use super::context::Database;
 use super::table::grouped;
 use crate::config::Config;
 use crate::ledger::{self, Ledger};
-use crate::verify::{self, VerifyOptions};
+use tallyline_jobs::verify::{self, VerifyOptions};
 
 /// Differences that are printed; the rest is counted.
 const SHOWN: usize = 50;

@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 
 use chrono::{DateTime, Utc};
-use tallyline::verify::{VerifyError, VerifyOptions, verify, verify_in_slices};
 use tallyline_jobs::roll_up;
+use tallyline_jobs::verify::{VerifyError, VerifyOptions, verify, verify_in_slices};
 use tallyline_testkit::TestDb;
 use uuid::Uuid;
 

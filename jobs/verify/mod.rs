@@ -129,7 +129,7 @@ pub async fn verify_in_slices(
     progress: impl Fn(&Progress) + Send + Sync,
 ) -> Result<VerifyReport, VerifyError> {
     let tenants =
-        sqlx::query_file_scalar!("sql/verify/tenants.sql", options.tenant as Option<Uuid>).fetch_all(pool).await?;
+        sqlx::query_file_scalar!("../sql/verify/tenants.sql", options.tenant as Option<Uuid>).fetch_all(pool).await?;
     if let (Some(tenant), true) = (options.tenant, tenants.is_empty()) {
         return Err(VerifyError::UnknownTenant(tenant));
     }

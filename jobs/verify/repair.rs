@@ -21,11 +21,11 @@ pub async fn mark_differences(pool: &PgPool, report: &VerifyReport) -> Result<i6
     let from: Vec<DateTime<Utc>> = quarters.iter().map(|q| q.1).collect();
     let to: Vec<DateTime<Utc>> = quarters.iter().map(|q| q.2).collect();
     let marks =
-        sqlx::query_file_scalar!("sql/verify/mark_quarters.sql", &tenants, &from, &to).fetch_one(&mut *tx).await?;
+        sqlx::query_file_scalar!("../sql/verify/mark_quarters.sql", &tenants, &from, &to).fetch_one(&mut *tx).await?;
     let tenants: Vec<Uuid> = larger.iter().map(|b| b.0).collect();
     let tiers: Vec<i16> = larger.iter().map(|b| b.1).collect();
     let starts: Vec<DateTime<Utc>> = larger.iter().map(|b| b.2).collect();
-    let more = sqlx::query_file!("sql/verify/mark_buckets.sql", &tenants, &tiers, &starts).execute(&mut *tx).await?;
+    let more = sqlx::query_file!("../sql/verify/mark_buckets.sql", &tenants, &tiers, &starts).execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(marks.saturating_add(i64::try_from(more.rows_affected()).unwrap_or(i64::MAX)))
 }

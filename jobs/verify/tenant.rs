@@ -61,7 +61,7 @@ async fn stretches(
     calendar: &Calendar,
     options: VerifyOptions,
 ) -> Result<Vec<Stretch>, VerifyError> {
-    let extent = sqlx::query_file!("sql/verify/extent.sql", user_id).fetch_one(tx).await?;
+    let extent = sqlx::query_file!("../sql/verify/extent.sql", user_id).fetch_one(tx).await?;
     let (Some(first), Some(last)) = (extent.first_instant, extent.last_instant) else { return Ok(Vec::new()) };
     let micros = |time: DateTime<Utc>| time.timestamp_micros();
     let extent = (micros(first), micros(last));
@@ -133,7 +133,7 @@ impl TenantCheck<'_> {
     ) -> Result<(), sqlx::Error> {
         let (mut comparison, tx) = self.parts();
         let mut rows =
-            sqlx::query_file_as!(StoredRow, "sql/verify/quarter_rows.sql", comparison.user_id, from, to).fetch(tx);
+            sqlx::query_file_as!(StoredRow, "../sql/verify/quarter_rows.sql", comparison.user_id, from, to).fetch(tx);
         while let Some(row) = rows.try_next().await? {
             comparison.row(&row, counted);
         }
@@ -150,7 +150,8 @@ impl TenantCheck<'_> {
         let (mut comparison, tx) = self.parts();
         let names = names(grains);
         let mut rows =
-            sqlx::query_file_as!(StoredRow, "sql/verify/user_rows.sql", comparison.user_id, from, to, &names).fetch(tx);
+            sqlx::query_file_as!(StoredRow, "../sql/verify/user_rows.sql", comparison.user_id, from, to, &names)
+                .fetch(tx);
         while let Some(row) = rows.try_next().await? {
             comparison.row(&row, counted);
         }
@@ -167,7 +168,7 @@ impl TenantCheck<'_> {
         let (mut comparison, tx) = self.parts();
         let names = names(grains);
         let mut rows =
-            sqlx::query_file_as!(StoredRow, "sql/verify/agent_rows.sql", comparison.user_id, from, to, &names)
+            sqlx::query_file_as!(StoredRow, "../sql/verify/agent_rows.sql", comparison.user_id, from, to, &names)
                 .fetch(tx);
         while let Some(row) = rows.try_next().await? {
             comparison.row(&row, counted);

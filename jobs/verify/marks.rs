@@ -14,7 +14,7 @@ pub(super) struct Marks {
 impl Marks {
     pub(super) async fn load(tx: &mut PgConnection, user_id: Uuid) -> Result<Marks, sqlx::Error> {
         let mut marks = Marks::default();
-        for mark in sqlx::query_file!("sql/verify/marks.sql", user_id).fetch_all(tx).await? {
+        for mark in sqlx::query_file!("../sql/verify/marks.sql", user_id).fetch_all(tx).await? {
             if let Some(tier) = usize::try_from(mark.tier).ok().and_then(|t| marks.tiers.get_mut(t)) {
                 tier.push(mark.bucket_start.timestamp_micros());
             }
