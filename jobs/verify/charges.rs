@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::VerifyReport;
-use super::difference::{Difference, Value};
+use super::difference::{Against, Difference, Value};
 
 /// The balance is that of the newest entry of the ledger.
 pub(super) async fn check_balance(
@@ -42,7 +42,9 @@ fn compare(report: &mut VerifyReport, user_id: Uuid, figure: &'static str, expec
         bucket_start: None,
         bucket_end: None,
         figure,
+        compared_with: Against::Ledger,
         expected: Value::Number(expected),
         found: Value::Number(found),
+        explanation: None,
     });
 }

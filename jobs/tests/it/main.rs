@@ -1,6 +1,10 @@
 //! Behaviour of the jobs against a real database.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod audit;
 mod process;
 mod roll_up;
 mod support;
+#[path = "../../../tests/it/verify/fixture.rs"]
+#[allow(dead_code, reason = "the tests of the command use more of it")]
+mod verify_fixture;

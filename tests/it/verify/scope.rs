@@ -60,7 +60,7 @@ async fn bounds_take_in_whole_local_days() {
     )
     .await;
     let between = async |from, to| {
-        let report = verify(&db.pool, VerifyOptions { tenant: None, from, to }, |_| {}).await.unwrap();
+        let report = verify(&db.pool, VerifyOptions { from, to, ..VerifyOptions::default() }, |_| {}).await.unwrap();
         report.differences.iter().map(|d| d.bucket_start.unwrap().to_rfc3339()).collect::<Vec<_>>()
     };
     // The second of November has 25 hours: 04:00Z to 05:00Z of the next day.
