@@ -14,6 +14,8 @@ pub mod rebuild_all_dashboards;
 pub mod rebuild_dashboards;
 pub mod refresh_kpi_summary;
 pub mod roll_up;
+pub mod verify;
+pub mod verify_rollups;
 
 use sqlx::PgPool;
 use tallyline_queue::{BoxError, Drain, DrainWork, Drained, Hint, QueueError, Registry};
@@ -25,6 +27,7 @@ pub struct Deps {
     /// Seconds after which a dashboard cache is rebuilt whether anything changed or not.
     pub dashboards_expire_seconds: u32,
     pub retention: purge_expired::Retention,
+    pub audit: audit_rollups::Options,
 }
 
 /// Every kind of job, one line each.
@@ -38,7 +41,8 @@ pub fn registry() -> Result<Registry<Deps>, QueueError> {
         .register::<purge_expired::PurgeExpired>()?
         .register::<rebuild_all_dashboards::RebuildAllDashboards>()?
         .register::<rebuild_dashboards::RebuildDashboards>()?
-        .register::<refresh_kpi_summary::RefreshKpiSummary>()
+        .register::<refresh_kpi_summary::RefreshKpiSummary>()?
+        .register::<verify_rollups::VerifyRollups>()
 }
 
 /// The drain over the inbox; wakes the roll-ups when it has changed calls.

@@ -16,6 +16,7 @@ pub struct Retention {
     pub password_reset_days: i32,
     pub quarantine_days: i32,
     pub job_history_days: i32,
+    pub audit_difference_days: i32,
 }
 
 /// The payload is empty.
@@ -54,6 +55,7 @@ impl Job for PurgeExpired {
         purge!(pool, "quarantine", "../sql/purge/quarantine.sql", keep.quarantine_days);
         purge!(pool, "job_history", "../sql/purge/job_history.sql", keep.job_history_days);
         purge!(pool, "schedule_fires", "../sql/purge/schedule_fires.sql", keep.job_history_days);
+        purge!(pool, "audit_differences", "../sql/purge/audit_differences.sql", keep.audit_difference_days);
         Ok(())
     }
 }

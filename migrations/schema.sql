@@ -273,6 +273,15 @@ CREATE FUNCTION tally.fingerprint_lo(digest text) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$ SELECT ('x' || substr(digest, 9, 8))::bit(32)::bigint $$;
 
+CREATE FUNCTION tally.forget_audit() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'tally'
+    AS $$
+BEGIN
+    DELETE FROM tally.audit_differences WHERE user_id IN (SELECT id FROM old_rows);
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION tally.forget_tenants() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'tally'
@@ -1466,6 +1475,32 @@ CREATE TABLE public.user_sessions (
     CONSTRAINT user_sessions_refresh_check CHECK (((refresh_token_hash IS NULL) = (refresh_expires_at IS NULL)))
 );
 
+CREATE TABLE tally.audit_differences (
+    user_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    detected_at timestamp with time zone DEFAULT now() NOT NULL,
+    found_by text NOT NULL,
+    tier smallint,
+    bucket_start timestamp with time zone,
+    bucket_end timestamp with time zone,
+    agent_id uuid,
+    figure text NOT NULL,
+    compared_with text NOT NULL,
+    expected text,
+    found text,
+    explanation text,
+    call_ids uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    CONSTRAINT audit_differences_bucket_check CHECK (((tier IS NULL) = (bucket_start IS NULL))),
+    CONSTRAINT audit_differences_call_ids_check CHECK ((cardinality(call_ids) <= 20)),
+    CONSTRAINT audit_differences_compared_with_check CHECK ((compared_with = ANY (ARRAY['calls'::text, 'children'::text, 'agents'::text, 'ledger'::text]))),
+    CONSTRAINT audit_differences_explanation_check CHECK ((explanation = ANY (ARRAY['missing'::text, 'counted_twice'::text, 'changed_last'::text, 'children'::text]))),
+    CONSTRAINT audit_differences_found_by_check CHECK ((found_by = ANY (ARRAY['sample'::text, 'full'::text]))),
+    CONSTRAINT audit_differences_tier_check CHECK (((tier >= 0) AND (tier <= 3))),
+    CONSTRAINT audit_differences_values_check CHECK ((expected IS DISTINCT FROM found))
+);
+
+COMMENT ON COLUMN tally.audit_differences.call_ids IS 'Calls that explain the difference: the one that is missing or counted twice, else those of the bucket that changed last.';
+
 CREATE TABLE tally.calendar (
     zone text NOT NULL,
     grain text NOT NULL,
@@ -1991,6 +2026,9 @@ ALTER TABLE ONLY public.user_sessions
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY tally.audit_differences
+    ADD CONSTRAINT audit_differences_pkey PRIMARY KEY (user_id, id);
+
 ALTER TABLE ONLY tally.calendar
     ADD CONSTRAINT calendar_pkey PRIMARY KEY (zone, grain, bucket_start);
 
@@ -2122,6 +2160,10 @@ CREATE UNIQUE INDEX user_kpi_summary_user_key ON public.user_kpi_summary USING b
 
 CREATE INDEX user_sessions_expiry_idx ON public.user_sessions USING btree (user_id, GREATEST(expires_at, refresh_expires_at));
 
+CREATE INDEX audit_differences_bucket_idx ON tally.audit_differences USING btree (user_id, tier, bucket_start);
+
+CREATE INDEX audit_differences_detected_at_idx ON tally.audit_differences USING btree (detected_at);
+
 CREATE INDEX call_aliases_call_idx ON tally.call_aliases USING btree (user_id, call_id);
 
 CREATE INDEX dead_jobs_kind ON tally.dead_jobs USING btree (kind, dead_at);
@@ -2189,6 +2231,8 @@ CREATE TRIGGER system_config_touch BEFORE UPDATE ON public.system_config FOR EAC
 CREATE TRIGGER transcripts_touch BEFORE UPDATE ON public.transcripts FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
 
 CREATE TRIGGER users_forget AFTER DELETE ON public.users REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.forget_tenants();
+
+CREATE TRIGGER users_forget_audit AFTER DELETE ON public.users REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.forget_audit();
 
 CREATE TRIGGER users_touch BEFORE UPDATE ON public.users FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
 
@@ -2410,6 +2454,9 @@ GRANT ALL ON FUNCTION tally.fingerprint_hi(digest text) TO tallyline_worker;
 REVOKE ALL ON FUNCTION tally.fingerprint_lo(digest text) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.fingerprint_lo(digest text) TO tallyline_worker;
 
+REVOKE ALL ON FUNCTION tally.forget_audit() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.forget_audit() TO tallyline_worker;
+
 REVOKE ALL ON FUNCTION tally.forget_tenants() FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.forget_tenants() TO tallyline_worker;
 
@@ -2577,6 +2624,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.user_daily_analytics TO tallyl
 GRANT SELECT ON TABLE public.user_daily_analytics TO tallyline_api;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.user_sessions TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.audit_differences TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.calendar TO tallyline_worker;
 

@@ -9,7 +9,9 @@ use anyhow::{Context, bail};
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
-use tallyline_jobs::{Deps, ProcessCallEvents, RollUp, extend_calendar, process_call_events, purge_expired, roll_up};
+use tallyline_jobs::{
+    Deps, ProcessCallEvents, RollUp, audit_rollups, extend_calendar, process_call_events, purge_expired, roll_up,
+};
 use tallyline_queue::{Hint, Missed, Overlap, Runner, ScheduleSpec};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -241,7 +243,9 @@ fn deps(config: &Config, pool: &PgPool) -> Deps {
             password_reset_days: keep.password_reset_days,
             quarantine_days: keep.quarantine_days,
             job_history_days: keep.job_history_days,
+            audit_difference_days: keep.audit_difference_days,
         },
+        audit: audit_rollups::Options { tenants: config.audit.sample_tenants, buckets: config.audit.sample_buckets },
     }
 }
 

@@ -12,4 +12,3 @@ pub mod simulate;
 pub mod status;
 pub mod telemetry;
 pub mod tenants;
-pub mod verify;

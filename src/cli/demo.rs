@@ -19,7 +19,7 @@ use crate::daemon::{Daemon, Role, sealing_key};
 use crate::ledger::{self, Ledger};
 use crate::simulate::{self, SimulateOptions};
 use crate::telemetry;
-use crate::verify::{self, VerifyOptions};
+use tallyline_jobs::verify::{self, VerifyOptions};
 
 /// Longest wait until everything that was sent is counted.
 const SETTLE_LIMIT: Duration = Duration::from_secs(600);

@@ -13,7 +13,7 @@ use super::context::Database;
 use super::table::grouped;
 use crate::config::Config;
 use crate::ledger::{self, Ledger};
-use crate::verify::{self, VerifyOptions};
+use tallyline_jobs::verify::{self, VerifyOptions};
 
 /// Differences that are printed; the rest is counted.
 const SHOWN: usize = 50;
@@ -31,6 +31,12 @@ pub(super) struct Args {
     /// Only up to this instant
     #[arg(long)]
     to: Option<DateTime<Utc>>,
+    /// Only so many percent of each tenant's months
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    sample: Option<f64>,
+    /// Which months `--sample` takes
+    #[arg(long, default_value_t = 0, requires = "sample")]
+    seed: u64,
     /// Compare with what a simulation wrote down, too
     #[arg(long, value_name = "FILE")]
     ledger: Option<PathBuf>,
@@ -59,7 +65,8 @@ async fn check(pool: &PgPool, args: &Args) -> anyhow::Result<Outcome> {
     if !settled && !args.json {
         println!("still waiting after {} s: is a worker running? Marked buckets are skipped.", args.wait);
     }
-    let options = VerifyOptions { tenant: args.tenant, from: args.from, to: args.to };
+    let sample = args.sample.map(|percent| verify::Sample { percent, seed: args.seed });
+    let options = VerifyOptions { tenant: args.tenant, from: args.from, to: args.to, sample };
     let report = verify::verify(pool, options, |_| {}).await?;
     let mut lines: Vec<String> = report.differences.iter().map(verify::Difference::describe).collect();
     let against_ledger = match &args.ledger {
@@ -76,7 +83,9 @@ async fn check(pool: &PgPool, args: &Args) -> anyhow::Result<Outcome> {
             "{}",
             serde_json::json!({ "clean": clean, "settled": settled, "tenants_checked": report.tenants_checked,
                 "buckets_checked": report.buckets_checked, "skipped_dirty": report.skipped_dirty,
-                "differences": lines, "differences_omitted": report.differences_omitted })
+                "differences": lines, "differences_omitted": report.differences_omitted,
+                "months_checked": report.stretches_checked, "months_left_out": report.stretches_left_out,
+                "details": report.differences })
         );
     } else {
         print_report(&report, &lines, args.ledger.as_deref());
@@ -91,6 +100,13 @@ fn print_report(report: &verify::VerifyReport, lines: &[String], ledger: Option<
     if lines.len() > SHOWN {
         println!("… and {} more", lines.len() - SHOWN);
     }
+    if report.stretches_left_out > 0 {
+        println!(
+            "{} of {} months taken",
+            report.stretches_checked,
+            report.stretches_checked + report.stretches_left_out
+        );
+    }
     println!(
         "{} tenants, {} buckets compared with their calls, {} skipped as marked{}: {} differences",
         report.tenants_checked,
@@ -99,6 +115,13 @@ fn print_report(report: &verify::VerifyReport, lines: &[String], ledger: Option<
         ledger.map(|file| format!(", {} compared", file.display())).unwrap_or_default(),
         lines.len() + report.differences_omitted
     );
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(percent) if 0.0 < percent && percent <= 100.0 => Ok(percent),
+        _ => Err("not a percentage above 0 and up to 100".to_owned()),
+    }
 }
 
 async fn compare_ledger(pool: &PgPool, file: &Path) -> anyhow::Result<Vec<String>> {

@@ -23,6 +23,7 @@ pub struct Config {
     pub roll_up: RollUp,
     pub refresh_kpi_summary: RefreshKpiSummary,
     pub rebuild_dashboards: RebuildDashboards,
+    pub audit: Audit,
     pub retention: Retention,
     pub log: Log,
     #[serde(default)]
@@ -114,6 +115,14 @@ pub struct RebuildDashboards {
     pub expires_seconds: u32,
 }
 
+/// The job `audit_rollups`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    pub sample_tenants: i64,
+    pub sample_buckets: i64,
+}
+
 /// How long things are kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -123,6 +132,7 @@ pub struct Retention {
     pub password_reset_days: i32,
     pub quarantine_days: i32,
     pub job_history_days: i32,
+    pub audit_difference_days: i32,
 }
 
 /// Logs.

@@ -202,9 +202,35 @@ pub const GROUPS: &[Group] = &[
             gauge(
                 "tallyline_verify_differences",
                 &["tier"],
-                "Buckets whose figures differed from their calls in the last audit",
+                "Figures that the last full verification found to differ; tier money is the ledger",
             ),
-            counter("tallyline_verify_runs_total", &[], "Audits that ran to their end"),
+            counter(
+                "tallyline_verify_differences_total",
+                &["kind", "tier"],
+                "Figures found to differ, by kind (sample, full) and tier",
+            ),
+            counter("tallyline_verify_runs_total", &["kind"], "Verifications that ran to their end: sample, full"),
+            counter(
+                "tallyline_verify_buckets_checked_total",
+                &["kind"],
+                "Rows of buckets compared, by kind of verification",
+            ),
+            counter(
+                "tallyline_verify_tenants_failed_total",
+                &["kind"],
+                "Tenants that could not be verified, by kind of verification",
+            ),
+            seconds(
+                "tallyline_verify_duration_seconds",
+                Buckets::JobRun,
+                &["kind"],
+                "Time of one verification, by kind",
+            ),
+            gauge_seconds(
+                "tallyline_verify_last_full_timestamp_seconds",
+                &[],
+                "When all tenants were last verified in full, Unix time; absent until this process did it",
+            ),
             counter(
                 "tallyline_calendar_zones_changed_total",
                 &[],

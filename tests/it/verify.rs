@@ -2,5 +2,6 @@
 
 mod damage;
 mod fixture;
+mod metrics;
 mod money;
 mod scope;

@@ -1,10 +1,14 @@
 //! Behaviour of the jobs against a real database.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod audit;
 mod exact;
 mod process;
-mod reckoning;
 mod races;
+mod reckoning;
 mod roll_up;
 mod support;
+#[path = "../../../tests/it/verify/fixture.rs"]
+#[allow(dead_code, reason = "the tests of the command use more of it")]
+mod verify_fixture;
 mod zones;

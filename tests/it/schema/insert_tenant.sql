@@ -62,6 +62,9 @@ WITH u AS (
 ), quarantine AS (
     INSERT INTO tally.quarantine (user_id, provider, endpoint, inbox_id, reason, received_at)
     SELECT user_id, 'bolna', 'endpoint-' || $1, inbox_id, 'unknown_agent', t FROM k
+), audit AS (
+    INSERT INTO tally.audit_differences (user_id, found_by, tier, bucket_start, bucket_end, agent_id, figure, compared_with, expected, found)
+    SELECT user_id, 'sample', 0, t, t + interval '15 minutes', agent_id, 'total_calls', 'calls', '2', '1' FROM k
 ), call_events AS (
     INSERT INTO tally.call_events (user_id, call_id, provider, body_sha256, inbox_id, received_at, facts)
     SELECT user_id, call_id, 'bolna', digest, inbox_id, t, '{}' FROM k

@@ -28,11 +28,13 @@ const WITHOUT_TENANT: [&str; 15] = [
 ];
 
 /// Indexes of tenants' tables that begin with something else.
-const OTHER_INDEXES: [&str; 6] = [
+const OTHER_INDEXES: [&str; 7] = [
     // What has expired is deleted for all tenants at once.
     "public.dashboard_cache_expires_idx",
     // The tenant itself: its id is the user_id of the others.
     "public.users_pkey",
+    // What is past its retention is deleted for all tenants at once.
+    "tally.audit_differences_detected_at_idx",
     // Unique over all tenants: a request names nothing but its endpoint.
     "tally.endpoints_pkey",
     // The lag is that of the oldest event, whosever it is.

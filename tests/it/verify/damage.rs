@@ -3,8 +3,8 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Row};
-use tallyline::verify::{Difference, Value, mark_differences};
 use tallyline_history::{COUNTERS, Grain};
+use tallyline_jobs::verify::{Difference, Value, mark_differences};
 use tallyline_testkit::TestDb;
 use uuid::Uuid;
 

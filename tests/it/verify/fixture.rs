@@ -1,8 +1,8 @@
 //! Tenants with calls around the days on which their clocks change, rolled up.
 
 use sqlx::PgPool;
-use tallyline::verify::{Difference, VerifyOptions, VerifyReport, verify};
 use tallyline_jobs::roll_up;
+use tallyline_jobs::verify::{Difference, VerifyOptions, VerifyReport, verify};
 use tallyline_testkit::TestDb;
 use uuid::Uuid;
 

@@ -1,6 +1,6 @@
 //! Charges against calls, the balance against the ledger.
 
-use tallyline::verify::{Value, VerifyOptions, verify};
+use tallyline_jobs::verify::{Value, VerifyOptions, verify};
 use tallyline_testkit::TestDb;
 use uuid::Uuid;
 

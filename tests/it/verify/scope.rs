@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 
 use chrono::{DateTime, Utc};
-use tallyline::verify::{VerifyError, VerifyOptions, verify, verify_in_slices};
 use tallyline_jobs::roll_up;
+use tallyline_jobs::verify::{VerifyError, VerifyOptions, verify, verify_in_slices};
 use tallyline_testkit::TestDb;
 use uuid::Uuid;
 
@@ -60,7 +60,7 @@ async fn bounds_take_in_whole_local_days() {
     )
     .await;
     let between = async |from, to| {
-        let report = verify(&db.pool, VerifyOptions { tenant: None, from, to }, |_| {}).await.unwrap();
+        let report = verify(&db.pool, VerifyOptions { from, to, ..VerifyOptions::default() }, |_| {}).await.unwrap();
         report.differences.iter().map(|d| d.bucket_start.unwrap().to_rfc3339()).collect::<Vec<_>>()
     };
     // The second of November has 25 hours: 04:00Z to 05:00Z of the next day.

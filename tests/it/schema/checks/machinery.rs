@@ -7,6 +7,53 @@ const CLAIMED: &str = "state = 'claimed', lease_id = gen_random_uuid(), claimed_
 
 pub(super) const CASES: &[Case] = &[
     case(
+        "tally.audit_differences",
+        "audit_differences_bucket_check",
+        &["tier = NULL", "bucket_start = NULL"],
+        &["tier = NULL, bucket_start = NULL"],
+    ),
+    case(
+        "tally.audit_differences",
+        "audit_differences_call_ids_check",
+        &["call_ids = array_fill(user_id, ARRAY[21])"],
+        &["call_ids = array_fill(user_id, ARRAY[20])"],
+    ),
+    case(
+        "tally.audit_differences",
+        "audit_differences_compared_with_check",
+        &["compared_with = 'guess'"],
+        &["compared_with = 'children'", "compared_with = 'agents'", "compared_with = 'ledger'"],
+    ),
+    case(
+        "tally.audit_differences",
+        "audit_differences_explanation_check",
+        &["explanation = 'fate'"],
+        &[
+            "explanation = 'missing'",
+            "explanation = 'counted_twice'",
+            "explanation = 'changed_last'",
+            "explanation = NULL",
+        ],
+    ),
+    case(
+        "tally.audit_differences",
+        "audit_differences_found_by_check",
+        &["found_by = 'chance'"],
+        &["found_by = 'full'"],
+    ),
+    case(
+        "tally.audit_differences",
+        "audit_differences_tier_check",
+        &["tier = -1", "tier = 4"],
+        &["tier = 1", "tier = 3"],
+    ),
+    case(
+        "tally.audit_differences",
+        "audit_differences_values_check",
+        &["expected = found", "expected = NULL, found = NULL"],
+        &["found = NULL", "expected = NULL"],
+    ),
+    case(
         "tally.calendar",
         "calendar_check",
         &["bucket_end = bucket_start"],

@@ -1,13 +1,14 @@
 //! Stored rows against counted ones.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use tallyline_history::{BucketFigures, BucketKey, COUNTERS, Calendar, Grain, LocalBucket};
 use uuid::Uuid;
 
 use super::VerifyReport;
-use super::difference::{Difference, Value};
+use super::children::Children;
+use super::difference::{Against, Difference, Value};
 use super::marks::Marks;
 use super::rows::StoredRow;
 
@@ -16,7 +17,20 @@ pub(super) struct Comparison<'a> {
     pub(super) user_id: Uuid,
     pub(super) calendar: &'a Calendar,
     pub(super) marks: &'a Marks,
+    /// What the rows are compared with.
+    pub(super) against: Against,
     pub(super) report: &'a mut VerifyReport,
+    pub(super) sums: &'a mut Sums,
+}
+
+/// What is known of sums while a stretch of time is checked: the rows below each
+/// bucket, and sums that do not agree, kept back until it is known whether one
+/// of their parts differs from its calls and explains it.
+#[derive(Debug, Default)]
+pub(super) struct Sums {
+    pub(super) children: Children,
+    pending: Vec<(BucketKey, Difference)>,
+    explained: HashSet<BucketKey>,
 }
 
 impl Comparison<'_> {
@@ -68,6 +82,59 @@ impl Comparison<'_> {
         let key = BucketKey { grain, start_micros: quarter_micros, agent_id: None };
         if !self.skips(key, end_micros) {
             self.differ(key, end_micros, "bucket", Value::Number(calls), Value::Absent);
+        }
+    }
+
+    /// A parent is the sum of its children, and a tenant's row that of its agents':
+    /// looked at for itself, whatever the calls say. Rows come in the order quarters, agents'
+    /// hours, tenant's hours, agents' days and so on.
+    pub(super) fn sums(&mut self, row: &StoredRow) {
+        let Some(key) = row.key() else { return };
+        self.sums.children.add(self.calendar, row);
+        if key.grain == Grain::Quarter {
+            return;
+        }
+        let below = self.sums.children.take_parent(key);
+        self.sum(key, row, Against::Children, &below);
+        if key.agent_id.is_none() {
+            let agents = self.sums.children.take_tenant(key);
+            self.sum(key, row, Against::Agents, &agents);
+        }
+    }
+
+    /// Takes an agent's row into its tenant's, and compares the tenant's with what has come together.
+    pub(super) fn agents(&mut self, row: &StoredRow) {
+        let Some(key) = row.key() else { return };
+        if key.agent_id.is_some() {
+            self.sums.children.add(self.calendar, row);
+        } else if key.grain != Grain::Quarter {
+            let agents = self.sums.children.take_tenant(key);
+            self.sum(key, row, Against::Agents, &agents);
+        }
+    }
+
+    /// Compares the counters of a row with a sum, unless the bucket is behind.
+    fn sum(&mut self, key: BucketKey, row: &StoredRow, against: Against, expected: &BucketFigures) {
+        let end = row.bucket_end.timestamp_micros();
+        if self.marks.cover(key.grain, key.start_micros, end) {
+            return;
+        }
+        let found = row.figures();
+        for (name, (expected, found)) in COUNTERS.into_iter().zip(expected.counters.into_iter().zip(found.counters)) {
+            if expected != found {
+                let (expected, found) = (Value::Number(expected), Value::Number(found));
+                let difference = self.difference(key, end, name, expected, found);
+                self.sums.pending.push((key, Difference { compared_with: against, ..difference }));
+            }
+        }
+    }
+
+    /// Reports sums that do not agree though each of their parts is that of its calls.
+    pub(super) fn flush_sums(&mut self) {
+        for (key, difference) in std::mem::take(&mut self.sums.pending) {
+            if !self.sums.explained.contains(&key) {
+                self.report.add(difference);
+            }
         }
     }
 
@@ -123,19 +190,41 @@ impl Comparison<'_> {
     }
 
     fn differ(&mut self, key: BucketKey, end_micros: i64, figure: &'static str, expected: Value, found: Value) {
-        self.report.add(Difference {
+        let difference = self.difference(key, end_micros, figure, expected, found);
+        self.report.add(difference);
+        if self.against != Against::Calls {
+            return;
+        }
+        // Sums above a wrong row are wrong by it.
+        self.sums.explained.insert(key);
+        for grain in Grain::ALL.into_iter().filter(|grain| *grain >= key.grain) {
+            if let Some(bucket) = self.calendar.bucket(grain, key.start_micros) {
+                let start_micros = bucket.start_micros;
+                self.sums.explained.insert(BucketKey { grain, start_micros, agent_id: key.agent_id });
+                self.sums.explained.insert(BucketKey { grain, start_micros, agent_id: None });
+            }
+        }
+    }
+
+    fn difference(&self, key: BucketKey, end: i64, figure: &'static str, expected: Value, found: Value) -> Difference {
+        Difference {
             user_id: self.user_id,
             agent_id: key.agent_id,
             grain: Some(key.grain),
             bucket_start: DateTime::<Utc>::from_timestamp_micros(key.start_micros),
-            bucket_end: DateTime::<Utc>::from_timestamp_micros(end_micros),
+            bucket_end: DateTime::<Utc>::from_timestamp_micros(end),
             figure,
+            compared_with: self.against,
             expected,
             found,
-        });
+            explanation: None,
+        }
     }
 }
 
 fn time(micros: i64) -> Value {
     DateTime::<Utc>::from_timestamp_micros(micros).map_or(Value::Absent, Value::Time)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! Which buckets are known to be behind.
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use tallyline_history::Grain;
 use uuid::Uuid;
@@ -14,7 +15,25 @@ pub(super) struct Marks {
 impl Marks {
     pub(super) async fn load(tx: &mut PgConnection, user_id: Uuid) -> Result<Marks, sqlx::Error> {
         let mut marks = Marks::default();
-        for mark in sqlx::query_file!("sql/verify/marks.sql", user_id).fetch_all(tx).await? {
+        for mark in sqlx::query_file!("../sql/verify/marks.sql", user_id).fetch_all(tx).await? {
+            if let Some(tier) = usize::try_from(mark.tier).ok().and_then(|t| marks.tiers.get_mut(t)) {
+                tier.push(mark.bucket_start.timestamp_micros());
+            }
+        }
+        Ok(marks)
+    }
+
+    /// Only those from the tiers up to `grain` that start in a range.
+    pub(super) async fn load_range(
+        tx: &mut PgConnection,
+        user_id: Uuid,
+        grain: Grain,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    ) -> Result<Marks, sqlx::Error> {
+        let mut marks = Marks::default();
+        let rows = sqlx::query_file!("../sql/audit/marks.sql", user_id, from, to, grain.tier()).fetch_all(tx).await?;
+        for mark in rows {
             if let Some(tier) = usize::try_from(mark.tier).ok().and_then(|t| marks.tiers.get_mut(t)) {
                 tier.push(mark.bucket_start.timestamp_micros());
             }

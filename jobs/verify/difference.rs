@@ -39,7 +39,99 @@ impl fmt::Display for Value {
     }
 }
 
-/// A figure that differs from the calls (or, for money, from the ledger).
+/// What a stored figure was compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Against {
+    /// The calls of the bucket.
+    Calls,
+    /// The rows of the tier below.
+    Children,
+    /// The rows of the tenant's agents.
+    Agents,
+    /// The ledger of credits.
+    Ledger,
+}
+
+impl Against {
+    /// The word for it in `tally.audit_differences`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Against::Calls => "calls",
+            Against::Children => "children",
+            Against::Agents => "agents",
+            Against::Ledger => "ledger",
+        }
+    }
+}
+
+/// The ids that explain a difference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "how")]
+pub enum Explanation {
+    /// This call, and no other, is not in the row.
+    Missing {
+        /// The call.
+        call_id: Uuid,
+    },
+    /// This call, and no other, is in the row twice.
+    CountedTwice {
+        /// The call.
+        call_id: Uuid,
+    },
+    /// No single call explains it; these of the bucket changed last.
+    ChangedLast {
+        /// At most 20, the newest first.
+        call_ids: Vec<Uuid>,
+    },
+    /// Buckets below this one differ, too.
+    Children {
+        /// Their size.
+        grain: &'static str,
+        /// Their starts, at most 20.
+        starts: Vec<DateTime<Utc>>,
+    },
+}
+
+impl Explanation {
+    /// The word for it in `tally.audit_differences`.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Explanation::Missing { .. } => "missing",
+            Explanation::CountedTwice { .. } => "counted_twice",
+            Explanation::ChangedLast { .. } => "changed_last",
+            Explanation::Children { .. } => "children",
+        }
+    }
+
+    /// The calls that it names.
+    pub fn call_ids(&self) -> &[Uuid] {
+        match self {
+            Explanation::Missing { call_id } | Explanation::CountedTwice { call_id } => std::slice::from_ref(call_id),
+            Explanation::ChangedLast { call_ids } => call_ids,
+            Explanation::Children { .. } => &[],
+        }
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Explanation::Missing { call_id } => write!(f, "call {call_id} is missing"),
+            Explanation::CountedTwice { call_id } => write!(f, "call {call_id} is counted twice"),
+            Explanation::ChangedLast { call_ids } => {
+                let ids: Vec<String> = call_ids.iter().map(Uuid::to_string).collect();
+                write!(f, "calls changed last: {}", ids.join(", "))
+            }
+            Explanation::Children { grain, starts } => {
+                let starts: Vec<String> = starts.iter().copied().map(time_text).collect();
+                write!(f, "differing {grain}s: {}", starts.join(", "))
+            }
+        }
+    }
+}
+
+/// A figure that differs from the calls, from the rows below it, or (for money) from the ledger.
 ///
 /// `figure` is the name of a column, or `row` for a row that is missing (its
 /// calls are `expected`) or has no calls (its own count is `found`), or `bucket`
@@ -59,20 +151,33 @@ pub struct Difference {
     pub bucket_end: Option<DateTime<Utc>>,
     /// What differs.
     pub figure: &'static str,
-    /// What the calls say.
+    /// What `expected` was taken from.
+    pub compared_with: Against,
+    /// What should be there.
     pub expected: Value,
     /// What is stored.
     pub found: Value,
+    /// Which calls or buckets are at fault, as far as that can be told.
+    pub explanation: Option<Explanation>,
 }
 
 impl Difference {
-    /// A sentence for people: whose, when, what, and both values with their places.
+    /// A sentence for people: whose, when, what, both values with their places, and what explains it.
     pub fn describe(&self) -> String {
+        match &self.explanation {
+            Some(explanation) => format!("{} ({explanation})", self.statement()),
+            None => self.statement(),
+        }
+    }
+
+    fn statement(&self) -> String {
         let whose = self.subject();
         let table = self.table();
         match (self.figure, &self.expected, &self.found) {
-            ("row", calls, Value::Absent) => format!("{whose}: no row in {table}, {calls} in calls"),
-            ("row", Value::Absent, calls) => format!("{whose}: a row of {calls} calls in {table}, none in calls"),
+            ("row", calls, Value::Absent) => format!("{whose}: no row in {table}, {calls} in {}", self.below()),
+            ("row", Value::Absent, calls) => {
+                format!("{whose}: a row of {calls} calls in {table}, none in {}", self.below())
+            }
             ("bucket", calls, _) => format!("{whose}: no bucket in the calendar, {calls} in calls"),
             (figure, expected, found) => {
                 format!("{whose}: {figure} is {found} in {table}, {expected} in {}", self.source())
@@ -109,8 +214,24 @@ impl Difference {
             (None, "credits_micros") => "the newest entry of credit_transactions",
             (Some(_), "bucket_end" | "date" | "hour") => "the calendar",
             (Some(_), "zone") => "users",
+            _ => self.below(),
+        }
+    }
+
+    fn below(&self) -> &'static str {
+        match (self.compared_with, self.grain) {
+            (Against::Agents, _) => "its agents",
+            (Against::Children, Some(Grain::Month)) => "its days",
+            // Sets and histograms are not kept in hours.
+            (Against::Children, Some(Grain::Day)) if self.is_of_a_set() => "its quarters",
+            (Against::Children, Some(Grain::Day)) => "its hours",
+            (Against::Children, _) => "its quarters",
             _ => "calls",
         }
+    }
+
+    fn is_of_a_set(&self) -> bool {
+        ["distinct_contacts", "contact_ids", "duration_counts", "duration_values"].contains(&self.figure)
     }
 }
 
@@ -139,8 +260,10 @@ mod tests {
             bucket_start: "2026-03-03T18:30:00Z".parse().ok(),
             bucket_end: "2026-03-04T18:30:00Z".parse().ok(),
             figure: "total_calls",
+            compared_with: Against::Calls,
             expected: Value::Number(42),
             found: Value::Number(41),
+            explanation: None,
         }
     }
 
@@ -158,6 +281,12 @@ mod tests {
         assert_eq!(missing.describe(), format!("{tenant} {day}: no row in user_analytics, 42 in calls"));
         let ghost = Difference { figure: "row", expected: Value::Absent, ..difference() };
         assert_eq!(ghost.describe(), format!("{agent} {day}: a row of 41 calls in agent_analytics, none in calls"));
+
+        let explanation = Some(Explanation::Missing { call_id: Uuid::from_u128(3) });
+        let explained = Difference { compared_with: Against::Children, explanation, ..difference() };
+        let said = "total_calls is 41 in agent_analytics, 42 in its hours";
+        let call = "call 00000000-0000-0000-0000-000000000003 is missing";
+        assert_eq!(explained.describe(), format!("{agent} {day}: {said} ({call})"));
 
         let money =
             Difference { figure: "credits_micros", grain: None, bucket_start: None, agent_id: None, ..difference() };

@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::VerifyReport;
-use super::difference::{Difference, Value};
+use super::difference::{Against, Difference, Value};
 
 /// The balance is that of the newest entry of the ledger.
 pub(super) async fn check_balance(
@@ -12,7 +12,7 @@ pub(super) async fn check_balance(
     user_id: Uuid,
     report: &mut VerifyReport,
 ) -> Result<(), sqlx::Error> {
-    let balance = sqlx::query_file!("sql/verify/balance.sql", user_id).fetch_one(tx).await?;
+    let balance = sqlx::query_file!("../sql/verify/balance.sql", user_id).fetch_one(tx).await?;
     if let Some(expected) = balance.balance_after_micros {
         compare(report, user_id, "credits_micros", expected, balance.credits_micros);
     }
@@ -25,7 +25,7 @@ pub(super) async fn check_charges(
     user_id: Uuid,
     report: &mut VerifyReport,
 ) -> Result<(), sqlx::Error> {
-    let charges = sqlx::query_file!("sql/verify/charges.sql", user_id).fetch_one(tx).await?;
+    let charges = sqlx::query_file!("../sql/verify/charges.sql", user_id).fetch_one(tx).await?;
     compare(report, user_id, "charged_micros", charges.calls_micros, charges.charged_micros);
     compare(report, user_id, "calls_charged_wrongly", 0, charges.calls_charged_wrongly);
     Ok(())
@@ -42,7 +42,9 @@ fn compare(report: &mut VerifyReport, user_id: Uuid, figure: &'static str, expec
         bucket_start: None,
         bucket_end: None,
         figure,
+        compared_with: Against::Ledger,
         expected: Value::Number(expected),
         found: Value::Number(found),
+        explanation: None,
     });
 }

@@ -9,15 +9,16 @@ use sqlx::{Connection, PgConnection};
 use tallyline_history::{BucketFigures, BucketKey, Calendar, Figures, Grain};
 use uuid::Uuid;
 
-use super::compare::Comparison;
+use super::compare::{Comparison, Sums};
+use super::difference::Against;
 use super::marks::Marks;
 use super::ranges::{self, Stretch};
 use super::rows::StoredRow;
-use super::{VerifyError, VerifyOptions, VerifyReport, charges};
+use super::{VerifyError, VerifyOptions, VerifyReport, charges, explain};
 
 /// One snapshot for marks, rows and calls: a difference is then never a change
 /// that happened in between.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 type Counted = HashMap<BucketKey, BucketFigures>;
 
@@ -41,14 +42,23 @@ pub(super) async fn check(
     let calendar = Arc::new(Calendar::load(&mut tx, &zone).await?);
     let marks = Marks::load(&mut tx, user_id).await?;
     charges::check_balance(&mut tx, user_id, report).await?;
-    if options.from.is_none() && options.to.is_none() {
+    if options.from.is_none() && options.to.is_none() && options.sample.is_none() {
         charges::check_charges(&mut tx, user_id, report).await?;
     }
     let stretches = stretches(&mut tx, user_id, &calendar, options).await?;
-    let mut check = TenantCheck { tx: &mut tx, user_id, calendar, marks, calls_at_once, report };
+    let before = report.differences.len();
+    let sums = Sums::default();
+    let mut check = TenantCheck { tx: &mut tx, user_id, calendar, marks, calls_at_once, report, sums };
     for stretch in stretches {
+        if options.sample.is_some_and(|sample| !sample.takes(user_id, stretch.from)) {
+            check.report.stretches_left_out += 1;
+            continue;
+        }
         check.stretch(stretch).await?;
         step(check.report, instant(stretch.to)?);
+    }
+    if let Some(own) = report.differences.get_mut(before..) {
+        explain::explain(&mut tx, user_id, own).await?;
     }
     report.tenants_checked += 1;
     tx.rollback().await?;
@@ -61,7 +71,7 @@ async fn stretches(
     calendar: &Calendar,
     options: VerifyOptions,
 ) -> Result<Vec<Stretch>, VerifyError> {
-    let extent = sqlx::query_file!("sql/verify/extent.sql", user_id).fetch_one(tx).await?;
+    let extent = sqlx::query_file!("../sql/verify/extent.sql", user_id).fetch_one(tx).await?;
     let (Some(first), Some(last)) = (extent.first_instant, extent.last_instant) else { return Ok(Vec::new()) };
     let micros = |time: DateTime<Utc>| time.timestamp_micros();
     let extent = (micros(first), micros(last));
@@ -75,6 +85,8 @@ struct TenantCheck<'a> {
     marks: Marks,
     calls_at_once: i64,
     report: &'a mut VerifyReport,
+    /// Of the present stretch.
+    sums: Sums,
 }
 
 impl TenantCheck<'_> {
@@ -98,10 +110,12 @@ impl TenantCheck<'_> {
             self.part(instant(from)?, instant(to)?, figures).await?;
         }
         if stretch.whole_month {
-            self.user_rows(&[Grain::Month], from, to, &mut months).await?;
-            self.agent_rows(&[Grain::Month], from, to, &mut months).await?;
+            self.rows_of(Grain::Month, from, to, &mut months).await?;
             self.comparison().missing(months);
         }
+        self.comparison().flush_sums();
+        self.sums = Sums::default();
+        self.report.stretches_checked += 1;
         Ok(())
     }
 
@@ -115,8 +129,9 @@ impl TenantCheck<'_> {
     async fn part(&mut self, from: DateTime<Utc>, to: DateTime<Utc>, figures: Figures) -> Result<(), VerifyError> {
         let mut counted = figures.buckets;
         self.quarter_rows(from, to, &mut counted).await?;
-        self.user_rows(&[Grain::Hour, Grain::Day], from, to, &mut counted).await?;
-        self.agent_rows(&[Grain::Hour, Grain::Day], from, to, &mut counted).await?;
+        for grain in [Grain::Hour, Grain::Day] {
+            self.rows_of(grain, from, to, &mut counted).await?;
+        }
         let mut comparison = self.comparison();
         comparison.missing(counted);
         for ((grain, quarter), calls) in figures.outside_calendar {
@@ -133,44 +148,36 @@ impl TenantCheck<'_> {
     ) -> Result<(), sqlx::Error> {
         let (mut comparison, tx) = self.parts();
         let mut rows =
-            sqlx::query_file_as!(StoredRow, "sql/verify/quarter_rows.sql", comparison.user_id, from, to).fetch(tx);
+            sqlx::query_file_as!(StoredRow, "../sql/verify/quarter_rows.sql", comparison.user_id, from, to).fetch(tx);
         while let Some(row) = rows.try_next().await? {
             comparison.row(&row, counted);
+            comparison.sums(&row);
         }
         Ok(())
     }
 
-    async fn user_rows(
+    /// The agents' rows before the tenant's: sums are compared when all parts have come.
+    async fn rows_of(
         &mut self,
-        grains: &[Grain],
+        grain: Grain,
         from: DateTime<Utc>,
         to: DateTime<Utc>,
         counted: &mut Counted,
     ) -> Result<(), sqlx::Error> {
         let (mut comparison, tx) = self.parts();
-        let names = names(grains);
+        let (user_id, names) = (comparison.user_id, names(&[grain]));
         let mut rows =
-            sqlx::query_file_as!(StoredRow, "sql/verify/user_rows.sql", comparison.user_id, from, to, &names).fetch(tx);
+            sqlx::query_file_as!(StoredRow, "../sql/verify/agent_rows.sql", user_id, from, to, &names).fetch(&mut *tx);
         while let Some(row) = rows.try_next().await? {
             comparison.row(&row, counted);
+            comparison.sums(&row);
         }
-        Ok(())
-    }
-
-    async fn agent_rows(
-        &mut self,
-        grains: &[Grain],
-        from: DateTime<Utc>,
-        to: DateTime<Utc>,
-        counted: &mut Counted,
-    ) -> Result<(), sqlx::Error> {
-        let (mut comparison, tx) = self.parts();
-        let names = names(grains);
+        drop(rows);
         let mut rows =
-            sqlx::query_file_as!(StoredRow, "sql/verify/agent_rows.sql", comparison.user_id, from, to, &names)
-                .fetch(tx);
+            sqlx::query_file_as!(StoredRow, "../sql/verify/user_rows.sql", user_id, from, to, &names).fetch(&mut *tx);
         while let Some(row) = rows.try_next().await? {
             comparison.row(&row, counted);
+            comparison.sums(&row);
         }
         Ok(())
     }
@@ -180,18 +187,24 @@ impl TenantCheck<'_> {
     }
 
     fn parts(&mut self) -> (Comparison<'_>, &mut PgConnection) {
-        let comparison =
-            Comparison { user_id: self.user_id, calendar: &self.calendar, marks: &self.marks, report: self.report };
+        let comparison = Comparison {
+            user_id: self.user_id,
+            calendar: &self.calendar,
+            marks: &self.marks,
+            against: Against::Calls,
+            report: self.report,
+            sums: &mut self.sums,
+        };
         (comparison, self.tx)
     }
 }
 
-fn names(grains: &[Grain]) -> Vec<String> {
+pub(super) fn names(grains: &[Grain]) -> Vec<String> {
     grains.iter().map(|grain| grain.as_str().to_owned()).collect()
 }
 
 /// Bounds come from instants of the database, so they fit; anything else is refused.
-fn instant(micros: i64) -> Result<DateTime<Utc>, VerifyError> {
+pub(super) fn instant(micros: i64) -> Result<DateTime<Utc>, VerifyError> {
     let out_of_range = || sqlx::Error::Protocol("a time that no calendar holds".to_owned());
     Ok(DateTime::<Utc>::from_timestamp_micros(micros).ok_or_else(out_of_range)?)
 }

@@ -1,7 +1,7 @@
 //! Marks what differs, so that the roll-up job makes it right.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tallyline_history::Grain;
 use uuid::Uuid;
 
@@ -15,18 +15,24 @@ use super::{VerifyError, VerifyReport};
 /// # Errors
 /// On database errors; then nothing is marked.
 pub async fn mark_differences(pool: &PgPool, report: &VerifyReport) -> Result<i64, VerifyError> {
-    let (quarters, larger) = concerned(report);
     let mut tx = pool.begin().await?;
+    let marks = mark_in(&mut tx, report).await?;
+    tx.commit().await?;
+    Ok(marks)
+}
+
+/// The same in a transaction that is the caller's to commit.
+pub(super) async fn mark_in(tx: &mut PgConnection, report: &VerifyReport) -> Result<i64, sqlx::Error> {
+    let (quarters, larger) = concerned(report);
     let tenants: Vec<Uuid> = quarters.iter().map(|q| q.0).collect();
     let from: Vec<DateTime<Utc>> = quarters.iter().map(|q| q.1).collect();
     let to: Vec<DateTime<Utc>> = quarters.iter().map(|q| q.2).collect();
     let marks =
-        sqlx::query_file_scalar!("sql/verify/mark_quarters.sql", &tenants, &from, &to).fetch_one(&mut *tx).await?;
+        sqlx::query_file_scalar!("../sql/verify/mark_quarters.sql", &tenants, &from, &to).fetch_one(&mut *tx).await?;
     let tenants: Vec<Uuid> = larger.iter().map(|b| b.0).collect();
     let tiers: Vec<i16> = larger.iter().map(|b| b.1).collect();
     let starts: Vec<DateTime<Utc>> = larger.iter().map(|b| b.2).collect();
-    let more = sqlx::query_file!("sql/verify/mark_buckets.sql", &tenants, &tiers, &starts).execute(&mut *tx).await?;
-    tx.commit().await?;
+    let more = sqlx::query_file!("../sql/verify/mark_buckets.sql", &tenants, &tiers, &starts).execute(&mut *tx).await?;
     Ok(marks.saturating_add(i64::try_from(more.rows_affected()).unwrap_or(i64::MAX)))
 }
 

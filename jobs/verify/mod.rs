@@ -2,17 +2,23 @@
 //!
 //! For each tenant, in one snapshot, the calls are counted again by another
 //! path ([`tallyline_history`]) and compared with every row of every tier.
-//! Buckets that are marked are known to be behind and are skipped. That a month
-//! is the sum of its days, a day of its hours and an hour of its quarters
-//! follows: each of them is compared with the same calls.
+//! Buckets that are marked are known to be behind and are skipped. Each tier is
+//! compared with the same calls, and besides, for itself, with the rows below
+//! it: a parent is the sum of its children, a tenant's row that of its agents'.
+//! [`sample_tenant`] looks at a few buckets only, and reads no more than those.
 
 mod charges;
+mod children;
 mod compare;
 mod difference;
+mod explain;
 mod marks;
 mod ranges;
 mod repair;
 mod rows;
+mod sample;
+mod sampling;
+mod store;
 mod tenant;
 
 use chrono::{DateTime, Utc};
@@ -20,8 +26,11 @@ use serde::Serialize;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-pub use difference::{Difference, Value};
+pub use difference::{Against, Difference, Explanation, Value};
 pub use repair::mark_differences;
+pub use sample::{Calendars, sample_tenant};
+pub use sampling::Sample;
+pub use store::{FoundBy, keep};
 
 /// Calls of which the columns are held at once, unless one day has more: some 300 MB.
 pub const CALLS_AT_ONCE: i64 = 1_000_000;
@@ -39,6 +48,8 @@ pub struct VerifyOptions {
     /// month that is not wholly between `from` and `to` only hours and days are
     /// checked; with either of them the tenant's charges are not.
     pub to: Option<DateTime<Utc>>,
+    /// Only some of each tenant's months, and not the tenant's charges.
+    pub sample: Option<Sample>,
 }
 
 /// How far the check has come.
@@ -72,6 +83,10 @@ pub struct VerifyReport {
     pub differences_omitted: usize,
     /// Buckets not compared because they are marked as behind.
     pub skipped_dirty: usize,
+    /// Months (or parts of them, at the ends of what was asked for) checked.
+    pub stretches_checked: usize,
+    /// Months that were not in the sample.
+    pub stretches_left_out: usize,
 }
 
 impl VerifyReport {
@@ -129,7 +144,7 @@ pub async fn verify_in_slices(
     progress: impl Fn(&Progress) + Send + Sync,
 ) -> Result<VerifyReport, VerifyError> {
     let tenants =
-        sqlx::query_file_scalar!("sql/verify/tenants.sql", options.tenant as Option<Uuid>).fetch_all(pool).await?;
+        sqlx::query_file_scalar!("../sql/verify/tenants.sql", options.tenant as Option<Uuid>).fetch_all(pool).await?;
     if let (Some(tenant), true) = (options.tenant, tenants.is_empty()) {
         return Err(VerifyError::UnknownTenant(tenant));
     }
