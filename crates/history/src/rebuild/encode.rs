@@ -48,15 +48,30 @@ pub async fn create_stages(tx: &mut PgConnection) -> Result<(), HistoryError> {
 /// On database errors, and when a sum does not fit its column. Then, or when the
 /// future is dropped, the transaction cannot be used further.
 pub async fn copy_in(tx: &mut PgConnection, user_id: Uuid, zone: &str, rows: &Rows) -> Result<u64, HistoryError> {
-    let tenant = Tenant { user_id, zone };
+    let mut copied = 0;
+    for (statement, messages) in streams(Tenant { user_id, zone }, rows)? {
+        let mut sink = tx.copy_in_raw(statement).await?;
+        for message in messages {
+            sink.send(message.as_slice()).await?;
+        }
+        copied += sink.finish().await?;
+    }
+    Ok(copied)
+}
+
+/// Encodes everything before anything is sent: iterators that lived across the
+/// sending would keep the future from being `Send`, and a sum that does not fit
+/// costs no transaction.
+fn streams(tenant: Tenant<'_>, rows: &Rows) -> Result<[(&'static str, Vec<Vec<u8>>); 3], HistoryError> {
     let quarters = rows.table(Grain::Quarter).iter().map(|row| (Grain::Quarter, row));
     let local = || GRAINS.into_iter().flat_map(|grain| rows.table(grain).iter().map(move |row| (grain, row)));
     let agents = local().filter(|(_, row)| row.agent_id.is_some());
     let users = local().filter(|(_, row)| row.agent_id.is_none());
-    let copied = copy(tx, "COPY pg_temp.stage_quarters FROM STDIN (FORMAT binary)", tenant, quarters).await?
-        + copy(tx, "COPY pg_temp.stage_agents FROM STDIN (FORMAT binary)", tenant, agents).await?
-        + copy(tx, "COPY pg_temp.stage_users FROM STDIN (FORMAT binary)", tenant, users).await?;
-    Ok(copied)
+    Ok([
+        ("COPY pg_temp.stage_quarters FROM STDIN (FORMAT binary)", messages(tenant, quarters)?),
+        ("COPY pg_temp.stage_agents FROM STDIN (FORMAT binary)", messages(tenant, agents)?),
+        ("COPY pg_temp.stage_users FROM STDIN (FORMAT binary)", messages(tenant, users)?),
+    ])
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -65,27 +80,20 @@ struct Tenant<'a> {
     zone: &'a str,
 }
 
-async fn copy<'a>(
-    tx: &mut PgConnection,
-    statement: &str,
+fn messages<'a>(
     tenant: Tenant<'_>,
     rows: impl Iterator<Item = (Grain, Row<'a>)>,
-) -> Result<u64, HistoryError> {
-    let mut sink = tx.copy_in_raw(statement).await?;
-    let mut message = Message(HEADER.to_vec());
+) -> Result<Vec<Vec<u8>>, HistoryError> {
+    let (mut full, mut message) = (Vec::new(), Message(HEADER.to_vec()));
     for (grain, row) in rows {
-        if let Err(error) = message.row(tenant, grain, &row) {
-            sink.abort(error.to_string()).await?;
-            return Err(error);
-        }
+        message.row(tenant, grain, &row)?;
         if message.0.len() >= MESSAGE_LEN {
-            sink.send(message.0.as_slice()).await?;
-            message.0.clear();
+            full.push(std::mem::take(&mut message.0));
         }
     }
     message.0.extend_from_slice(&TRAILER);
-    sink.send(message.0.as_slice()).await?;
-    Ok(sink.finish().await?)
+    full.push(message.0);
+    Ok(full)
 }
 
 /// Bytes of a COPY stream.
