@@ -21,6 +21,7 @@ pub struct Config {
     pub receiver: Receiver,
     pub process: Process,
     pub roll_up: RollUp,
+    pub backfill: Backfill,
     pub refresh_kpi_summary: RefreshKpiSummary,
     pub rebuild_dashboards: RebuildDashboards,
     pub retention: Retention,
@@ -95,6 +96,17 @@ pub struct Process {
 pub struct RollUp {
     pub batch_buckets: i64,
     pub concurrency: usize,
+}
+
+/// The drain `backfill`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Backfill {
+    pub concurrency: usize,
+    pub yield_lag_seconds: u64,
+    pub yield_longest_seconds: u64,
+    pub max_attempts: i32,
+    pub retry_seconds: u64,
 }
 
 /// The job `refresh_kpi_summary`.

@@ -7,6 +7,56 @@ const CLAIMED: &str = "state = 'claimed', lease_id = gen_random_uuid(), claimed_
 
 pub(super) const CASES: &[Case] = &[
     case(
+        "tally.backfill_units",
+        "backfill_units_finished_check",
+        &["finished_at = now()", "state = 'done'", "state = 'failed'"],
+        &["state = 'done', finished_at = now()", "state = 'failed', finished_at = now()"],
+    ),
+    case(
+        "tally.backfill_units",
+        "backfill_units_range_check",
+        &["to_time = from_time"],
+        &["to_time = from_time + interval '1 microsecond'"],
+    ),
+    case(
+        "tally.backfill_units",
+        "backfill_units_state_check",
+        &["state = 'running'"],
+        &["state = 'marked', wait_tier = 0, wait_seq = 1"],
+    ),
+    case(
+        "tally.backfill_units",
+        "backfill_units_wait_check",
+        &["wait_tier = 0, wait_seq = 1", "state = 'marked'", "state = 'marked', wait_tier = 0", "wait_seq = 1"],
+        &["state = 'marked', wait_tier = 3, wait_seq = 1"],
+    ),
+    case(
+        "tally.backfills",
+        "backfills_days_check",
+        &["first_day = '2026-01-02', last_day = '2026-01-01'"],
+        &["first_day = '2026-01-01', last_day = '2026-01-01'", "first_day = NULL, last_day = '2026-01-01'"],
+    ),
+    case(
+        "tally.backfills",
+        "backfills_finished_check",
+        &["finished_at = now()", "state = 'done'", "state = 'failed'", "state = 'cancelled'"],
+        &["state = 'done', finished_at = now()", "state = 'failed', finished_at = now()", "state = 'paused'"],
+    ),
+    case("tally.backfills", "backfills_method_check", &["method = 'copy'"], &["method = 'marks'"]),
+    case("tally.backfills", "backfills_mode_check", &["mode = 'some'"], &["mode = 'missing'", "mode = 'stale'"]),
+    case(
+        "tally.backfills",
+        "backfills_rate_check",
+        &["max_calls_per_second = 0", "max_calls_per_second = -1"],
+        &["max_calls_per_second = 1", "max_calls_per_second = NULL"],
+    ),
+    case(
+        "tally.backfills",
+        "backfills_state_check",
+        &["state = 'ready'"],
+        &["state = 'paused'", "state = 'cancelled', finished_at = now()"],
+    ),
+    case(
         "tally.calendar",
         "calendar_check",
         &["bucket_end = bucket_start"],
