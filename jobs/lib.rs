@@ -1,12 +1,13 @@
 //! The jobs, one file each, and the registry that names them.
 //!
-//! Two of them are standing drains, which work through state and have no rows
+//! Three of them are standing drains, which work through state and have no rows
 //! of their own: [`process_call_events`] over the inbox, [`roll_up`] over the
-//! marks. The others are kinds of the queue. A new job is a new file and a line
+//! marks, [`backfill`] over its units. The others are kinds of the queue. A new job is a new file and a line
 //! in [`registry`].
 
 pub mod audit_rollups;
 pub mod exact;
+pub mod backfill;
 pub mod extend_calendar;
 pub mod process_call_events;
 pub mod purge_expired;
@@ -79,6 +80,32 @@ impl DrainWork for RollUp {
     }
 }
 
+/// The drain over the units of backfills; wakes the roll-ups for the marks that it leaves.
+pub struct Backfill {
+    pool: PgPool,
+    options: backfill::Options,
+    rollup_hint: Hint,
+    pause: backfill::Pause,
+}
+
+impl Backfill {
+    pub fn new(pool: PgPool, options: backfill::Options, rollup_hint: Hint) -> Self {
+        Self { pool, options, rollup_hint, pause: backfill::Pause::default() }
+    }
+}
+
+impl DrainWork for Backfill {
+    const NAME: &'static str = "backfill";
+
+    async fn drain(&self) -> Result<Drained, BoxError> {
+        let worked = backfill::run_unit(&self.pool, &self.options, &self.pause).await?;
+        if worked > 0 {
+            self.rollup_hint.ring();
+        }
+        Ok(Drained { worked })
+    }
+}
+
 /// The drain of events with its concurrency.
 pub fn process_drain(work: ProcessCallEvents, inbox_hint: &Hint, concurrency: usize) -> Drain<ProcessCallEvents> {
     Drain::new(work).hint(inbox_hint).concurrency(concurrency)
@@ -87,4 +114,9 @@ pub fn process_drain(work: ProcessCallEvents, inbox_hint: &Hint, concurrency: us
 /// The drain of marks with its concurrency.
 pub fn roll_up_drain(work: RollUp, rollup_hint: &Hint, concurrency: usize) -> Drain<RollUp> {
     Drain::new(work).hint(rollup_hint).concurrency(concurrency)
+}
+
+/// The drain of backfills with its concurrency.
+pub fn backfill_drain(work: Backfill, concurrency: usize) -> Drain<Backfill> {
+    Drain::new(work).concurrency(concurrency)
 }

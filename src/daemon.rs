@@ -10,7 +10,8 @@ use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
 use tallyline_jobs::{
-    Deps, ProcessCallEvents, RollUp, audit_rollups, extend_calendar, process_call_events, purge_expired, roll_up,
+    Backfill, Deps, ProcessCallEvents, RollUp, audit_rollups, backfill, extend_calendar, process_call_events, purge_expired,
+    roll_up,
 };
 use tallyline_queue::{Hint, Missed, Overlap, Runner, ScheduleSpec};
 use tokio::net::TcpListener;
@@ -20,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config};
 use crate::receiver::{self, Receiver, SealingKey};
-use crate::{dashboard, telemetry};
+use crate::{api, dashboard, telemetry};
 
 /// Time that running jobs have to end when the process is asked to stop.
 const GRACE: Duration = Duration::from_secs(20);
@@ -226,6 +227,10 @@ fn start_runner(config: &Config, pool: &PgPool, inbox_hint: &Hint, roles: &[Role
         builder = builder
             .drain(tallyline_jobs::process_drain(process, inbox_hint, config.process.concurrency))
             .drain(tallyline_jobs::roll_up_drain(roll_up, &rollup_hint, config.roll_up.concurrency));
+        if config.backfill.concurrency > 0 {
+            let work = Backfill::new(pool.clone(), backfill_options(config), rollup_hint);
+            builder = builder.drain(tallyline_jobs::backfill_drain(work, config.backfill.concurrency));
+        }
     } else {
         builder = builder.queue("default", 0);
     }
@@ -269,6 +274,16 @@ fn roll_up_options(config: &Config) -> roll_up::Options {
         },
         kpi_debounce_seconds: config.refresh_kpi_summary.debounce_seconds,
         dashboards_debounce_seconds: config.rebuild_dashboards.debounce_seconds,
+    }
+}
+
+fn backfill_options(config: &Config) -> backfill::Options {
+    let backfill = &config.backfill;
+    backfill::Options {
+        yield_lag: Duration::from_secs(backfill.yield_lag_seconds),
+        yield_longest: Duration::from_secs(backfill.yield_longest_seconds),
+        max_attempts: backfill.max_attempts,
+        retry_after: Duration::from_secs(backfill.retry_seconds),
     }
 }
 
@@ -325,6 +340,7 @@ fn router(
     }
     if roles.contains(&Role::Dashboard) {
         router = router.merge(dashboard::router(pool.clone(), Arc::clone(config)));
+        router = router.merge(api::router(pool.clone(), config));
     }
     telemetry::http::measured(router)
 }

@@ -5,10 +5,10 @@
 //! databases of their own on the test server (`fsync` off), or on the one of
 //! `DATABASE_URL`.
 
-mod fresh;
-mod process;
-mod rebuild;
-mod roll_up;
+
+
+
+
 mod soak;
 mod stage;
 

@@ -4,6 +4,7 @@
 //! 3 something needed cannot be reached, 4 refused.
 
 mod agent;
+mod backfill;
 mod context;
 mod db;
 mod demo;
@@ -72,6 +73,9 @@ enum Command {
     Simulate(simulate::Args),
     /// Check that the figures are those of the calls, or of a ledger
     Verify(verify::Args),
+    /// Make figures of past days anew, at a measured pace
+    #[command(subcommand)]
+    Backfill(backfill::Command),
     /// What waits, what lags, what failed, on one screen
     Status(status::Args),
     /// The embedded database server
@@ -85,6 +89,16 @@ enum Outcome {
     Fine,
     ProblemsFound,
 }
+
+/// What the command was asked to do and does not do.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Refused(String);
+
+/// Options that make no sense together.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct WrongUsage(&'static str);
 
 /// Parses the command line, runs the command, says what went wrong.
 pub fn main() -> ExitCode {
@@ -128,6 +142,7 @@ async fn execute(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Agent(command) => agent::run(config, command).await,
         Command::Simulate(args) => simulate::run(config, args).await,
         Command::Verify(args) => verify::run(config, args).await,
+        Command::Backfill(command) => backfill::run(config, command).await,
         Command::Status(args) => status::run(config, args).await,
         Command::Db(command) => db::run(config, command).await,
     }
@@ -141,9 +156,16 @@ fn environment() -> std::env::Vars {
 /// Which of the documented codes an error means.
 fn exit_code(error: &anyhow::Error) -> u8 {
     use tallyline_db::{MigrateError, PoolError};
+    use tallyline_jobs::backfill::BackfillError;
     for cause in error.chain() {
-        if cause.is::<ConfigError>() {
+        if cause.is::<ConfigError>()
+            || cause.is::<WrongUsage>()
+            || matches!(cause.downcast_ref(), Some(BackfillError::UnknownTenant(_) | BackfillError::UnknownBackfill(_)))
+        {
             return 2;
+        }
+        if cause.is::<Refused>() || matches!(cause.downcast_ref(), Some(BackfillError::NotNow(_))) {
+            return 4;
         }
         if matches!(cause.downcast_ref(), Some(PoolError::Privileged { .. } | PoolError::RoleMissing { .. }))
             || matches!(

@@ -21,6 +21,7 @@ pub struct Config {
     pub receiver: Receiver,
     pub process: Process,
     pub roll_up: RollUp,
+    pub backfill: Backfill,
     pub refresh_kpi_summary: RefreshKpiSummary,
     pub rebuild_dashboards: RebuildDashboards,
     pub audit: Audit,
@@ -98,6 +99,17 @@ pub struct RollUp {
     pub concurrency: usize,
     pub least_rest_milliseconds: u64,
     pub rest_cost_factor: u32,
+}
+
+/// The drain `backfill`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Backfill {
+    pub concurrency: usize,
+    pub yield_lag_seconds: u64,
+    pub yield_longest_seconds: u64,
+    pub max_attempts: i32,
+    pub retry_seconds: u64,
 }
 
 /// The job `refresh_kpi_summary`.

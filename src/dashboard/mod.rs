@@ -2,7 +2,7 @@
 //!
 //! It works without a script and loads nothing from elsewhere.
 
-mod access;
+pub(crate) mod access;
 mod assets;
 mod chart;
 mod data;

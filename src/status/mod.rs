@@ -7,9 +7,13 @@ mod screen;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
+use tallyline_jobs::backfill::{self, BackfillError, Progress};
 
 /// Names of the tiers, in the order of `tally.rollup_marks.tier`.
 pub const TIERS: [&str; 4] = ["quarter", "hour", "day", "month"];
+
+/// Backfills under way that are looked at; more at once make no sense.
+const OPEN_BACKFILLS: i64 = 20;
 
 /// Why there is no status.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +25,9 @@ pub enum StatusError {
     /// The queue could not be asked.
     #[error("cannot read the status of the queue: {0}")]
     Queue(#[from] tallyline_queue::QueueError),
+    /// The backfills could not be asked.
+    #[error("cannot read the status of backfills: {0}")]
+    Backfills(#[from] BackfillError),
 }
 
 /// Everything on the screen. Ages are whole and part seconds by the database's clock.
@@ -39,6 +46,8 @@ pub struct Status {
     pub dead_jobs: Vec<DeadJobs>,
     pub schedules: Vec<Schedule>,
     pub quarantine: Vec<Quarantine>,
+    /// Those that run or are paused.
+    pub backfills: Vec<Progress>,
     /// `None` when the view was never refreshed.
     pub kpi_view_age_seconds: Option<f64>,
     /// `None` when there is no cache.
@@ -124,6 +133,7 @@ pub async fn collect(pool: &PgPool) -> Result<Status, StatusError> {
         dead_jobs: jobs.dead.into_iter().map(|d| DeadJobs { job: d.kind, dead: d.dead }).collect(),
         schedules: jobs.schedules.into_iter().map(Schedule::from).collect(),
         quarantine,
+        backfills: backfill::list_open(pool, OPEN_BACKFILLS).await?,
         kpi_view_age_seconds: overview.kpi_view_age_seconds,
         dashboard_cache_oldest_seconds: overview.dashboard_cache_oldest_seconds,
     })

@@ -20,6 +20,7 @@ impl fmt::Display for Status {
         writeln!(f, "{}\n", self.pipeline())?;
         section(f, "Jobs", self.jobs(), "none waiting, none running")?;
         section(f, "Dead jobs", self.dead(), "none")?;
+        section(f, "Backfills", self.backfill_lines(), "none under way")?;
         section(f, "Schedules", self.schedule_lines(), "none")?;
         section(f, "Quarantine", self.quarantine_lines(), "empty")
     }
@@ -72,6 +73,15 @@ impl Status {
             table.add_row([dead.job.clone(), format::integer(dead.dead)]);
         }
         (!self.dead_jobs.is_empty()).then_some(table)
+    }
+
+    fn backfill_lines(&self) -> Option<Table> {
+        let mut table = table(["backfill", "state", "units", "done", "failed", "left"], 2);
+        for b in &self.backfills {
+            let [units, done, failed] = [b.units, b.units_done, b.units_failed].map(format::integer);
+            table.add_row([b.id.to_string(), b.state.clone(), units, done, failed, seconds(b.eta_seconds)]);
+        }
+        (!self.backfills.is_empty()).then_some(table)
     }
 
     fn schedule_lines(&self) -> Option<Table> {

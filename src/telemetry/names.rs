@@ -109,6 +109,9 @@ pub const ROLLUP_LAG: &str = "tallyline_rollup_lag_seconds";
 pub const QUARANTINE: &str = "tallyline_quarantine_events";
 pub const KPI_AGE: &str = "tallyline_kpi_view_age_seconds";
 pub const CACHE_OLDEST: &str = "tallyline_dashboard_cache_oldest_seconds";
+pub const BACKFILL_UNITS: &str = "tallyline_backfill_units";
+pub const BACKFILL_CALLS_LEFT: &str = "tallyline_backfill_calls_left";
+pub const BACKFILL_ETA: &str = "tallyline_backfill_eta_seconds";
 pub const JOBS_READY: &str = "tallyline_jobs_ready";
 pub const JOBS_RUNNING: &str = "tallyline_jobs_running";
 pub const JOBS_DEAD: &str = "tallyline_jobs_dead";
@@ -236,6 +239,12 @@ pub const GROUPS: &[Group] = &[
                 &[],
                 "Zones derived anew because the server's tz database had changed",
             ),
+            counter("tallyline_backfill_calls_read_total", &[], "Calls that scans of backfills have read"),
+            counter(
+                "tallyline_backfill_buckets_total",
+                &["outcome"],
+                "Buckets of scans: written, or discarded because live work had recomputed them",
+            ),
             counter("tallyline_purged_rows_total", &["what"], "Rows removed because their time of keeping was over"),
         ],
     },
@@ -291,6 +300,13 @@ pub const GROUPS: &[Group] = &[
             gauge(QUARANTINE, &["reason"], "Events in quarantine, by reason"),
             gauge_seconds(KPI_AGE, &[], "Time since the KPI view was refreshed; absent until it was"),
             gauge_seconds(CACHE_OLDEST, &[], "Age of the oldest dashboard cache; 0 when there is none"),
+            gauge(BACKFILL_UNITS, &["state"], "Units of the backfills that run or are paused: ready, done, failed"),
+            gauge(BACKFILL_CALLS_LEFT, &[], "Calls in the units of those backfills that are still to be done"),
+            gauge_seconds(
+                BACKFILL_ETA,
+                &[],
+                "Time left to the running backfill that takes longest; 0 when none runs or none has done a unit yet",
+            ),
             gauge(JOBS_READY, &["queue"], "Jobs that are due"),
             gauge(JOBS_RUNNING, &["queue"], "Jobs that run"),
             gauge(JOBS_DEAD, &["job"], "Dead letters, by kind of job"),

@@ -122,10 +122,27 @@ fn pipeline(status: &Status) {
         gauge!(names::DIRTY_BUCKETS, "tier" => tier.tier).set(tier.dirty_buckets as f64);
         gauge!(names::ROLLUP_LAG, "tier" => tier.tier).set(tier.lag_seconds);
     }
+    backfills(status);
     if let Some(age) = status.kpi_view_age_seconds {
         gauge!(names::KPI_AGE).set(age.max(0.0));
     }
     gauge!(names::CACHE_OLDEST).set(status.dashboard_cache_oldest_seconds.unwrap_or(0.0).max(0.0));
+}
+
+fn backfills(status: &Status) {
+    let (mut units, mut done, mut failed, mut calls_left, mut eta) = (0, 0, 0, 0, 0.0_f64);
+    for backfill in &status.backfills {
+        units += backfill.units;
+        done += backfill.units_done;
+        failed += backfill.units_failed;
+        calls_left += backfill.calls - backfill.calls_done;
+        eta = eta.max(backfill.eta_seconds.unwrap_or(0.0));
+    }
+    gauge!(names::BACKFILL_UNITS, "state" => "ready").set((units - done - failed) as f64);
+    gauge!(names::BACKFILL_UNITS, "state" => "done").set(done as f64);
+    gauge!(names::BACKFILL_UNITS, "state" => "failed").set(failed as f64);
+    gauge!(names::BACKFILL_CALLS_LEFT).set(calls_left as f64);
+    gauge!(names::BACKFILL_ETA).set(eta);
 }
 
 fn labelled<'a>(

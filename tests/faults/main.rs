@@ -2,6 +2,7 @@
 //! everything that was acknowledged is counted once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod backfill;
 #[path = "../support/daemon.rs"]
 mod daemon;
 

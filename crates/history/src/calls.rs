@@ -6,6 +6,7 @@ use polars::prelude::{Column, DataFrame, NamedFrom, Series};
 use uuid::Uuid;
 
 use crate::error::HistoryError;
+use crate::fingerprint;
 use crate::wire::WireError;
 
 /// Values of `outcome`; column `outcome` holds the position.
@@ -34,9 +35,16 @@ pub const FLAGS: [&str; 10] = [
     "cta_escalated_to_human",
 ];
 
-/// One call as it comes from `tally.call_metrics`.
+/// Clicks of a lead that [`Lead::clicks`] holds: the last of [`FLAGS`], in their order.
+pub const CLICKS: [&str; 5] =
+    ["cta_pricing_clicked", "cta_demo_clicked", "cta_followup_clicked", "cta_sample_clicked", "cta_escalated_to_human"];
+
+/// One call as it stands in `calls`, with its lead: what the figures and the
+/// fingerprint depend on, and nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallRow {
+    /// The call.
+    pub call_id: Uuid,
     /// Agent that made the call.
     pub agent_id: Uuid,
     /// Time of the call, microseconds since the Unix epoch.
@@ -57,21 +65,39 @@ pub struct CallRow {
     pub call_source: i32,
     /// The customer, if known.
     pub contact_id: Option<Uuid>,
+    /// The individual analysis of the call, if there is one.
+    pub lead: Option<Lead>,
+}
+
+/// The individual analysis of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lead {
+    /// Its id.
+    pub lead_id: Uuid,
     /// Position in [`QUALITIES`]; none without a total score.
     pub quality: Option<i32>,
+    /// As the analysis gave it; may be empty.
+    pub company_name: Option<String>,
+    /// Highest value of a single score.
+    pub dimension_scale: i32,
     /// In the order of [`SCORES`].
     pub scores: [Option<i32>; 6],
-    /// In the order of [`FLAGS`].
-    pub flags: [bool; 10],
-    /// The 128 bits of the call's fingerprint.
-    pub fingerprint: Uuid,
+    /// In the order of [`CLICKS`].
+    pub clicks: [bool; 5],
 }
 
 impl CallRow {
-    /// The two 32-bit parts of the fingerprint that the roll-ups sum.
-    pub fn fingerprint_halves(&self) -> (i64, i64) {
-        let [a, b, c, d, e, f, g, h, ..] = *self.fingerprint.as_bytes();
-        (i64::from(u32::from_be_bytes([a, b, c, d])), i64::from(u32::from_be_bytes([e, f, g, h])))
+    /// What is true of the call, in the order of [`FLAGS`].
+    pub fn flags(&self) -> [bool; 10] {
+        let Some(lead) = &self.lead else { return [false; 10] };
+        // High is 70 percent of the scale, as in `tally.call_metrics`.
+        let high =
+            |score: Option<i32>| score.is_some_and(|s| i64::from(s) * 100 >= 70 * i64::from(lead.dimension_scale));
+        let [intent, urgency, budget, ..] = lead.scores;
+        let [pricing, demo, followup, sample, human] = lead.clicks;
+        let has_company = lead.company_name.as_ref().is_some_and(|name| !name.is_empty());
+        let (high_intent, high_budget, urgent) = (high(intent), high(budget), high(urgency));
+        [true, has_company, high_intent, high_budget, urgent, pricing, demo, followup, sample, human]
     }
 }
 
@@ -84,6 +110,32 @@ pub struct Calls {
     pub agents: Vec<Uuid>,
     /// Contacts, in the order of their first appearance.
     pub contacts: Vec<Uuid>,
+    /// What tells one call from another, if it was asked for.
+    pub identities: Option<Identities>,
+}
+
+/// The fields that no figure needs but the fingerprint does, in the order of the
+/// frame's rows. Only a file that replaces the calls has to carry them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identities {
+    /// The calls.
+    pub call_ids: Vec<Uuid>,
+    /// Their leads.
+    pub lead_ids: Vec<Option<Uuid>>,
+    /// The leads' companies.
+    pub company_names: Vec<Option<String>>,
+    /// The leads' scales; none without a lead.
+    pub dimension_scales: Vec<Option<i32>>,
+}
+
+impl Identities {
+    fn push(&mut self, row: &CallRow) {
+        let lead = row.lead.as_ref();
+        self.call_ids.push(row.call_id);
+        self.lead_ids.push(lead.map(|l| l.lead_id));
+        self.company_names.push(lead.and_then(|l| l.company_name.clone()));
+        self.dimension_scales.push(lead.map(|l| l.dimension_scale));
+    }
 }
 
 impl Calls {
@@ -141,9 +193,16 @@ pub struct CallsBuilder {
     flags: [Vec<bool>; 10],
     fingerprint_hi: Vec<i64>,
     fingerprint_lo: Vec<i64>,
+    identities: Option<Identities>,
+    text: Vec<u8>,
 }
 
 impl CallsBuilder {
+    /// A builder whose calls keep their [`Identities`].
+    pub fn with_identities() -> CallsBuilder {
+        CallsBuilder { identities: Some(Identities::default()), ..CallsBuilder::default() }
+    }
+
     /// Adds a call.
     ///
     /// # Errors
@@ -160,16 +219,20 @@ impl CallsBuilder {
         self.cost_micros.push(row.cost_micros);
         self.lead_type.push(row.lead_type);
         self.call_source.push(row.call_source);
-        self.quality.push(row.quality);
-        for (column, score) in self.scores.iter_mut().zip(row.scores) {
+        let lead = row.lead.as_ref();
+        self.quality.push(lead.and_then(|l| l.quality));
+        for (column, score) in self.scores.iter_mut().zip(lead.map_or([None; 6], |l| l.scores)) {
             column.push(score);
         }
-        for (column, flag) in self.flags.iter_mut().zip(row.flags) {
+        for (column, flag) in self.flags.iter_mut().zip(row.flags()) {
             column.push(flag);
         }
-        let (hi, lo) = row.fingerprint_halves();
-        self.fingerprint_hi.push(hi);
-        self.fingerprint_lo.push(lo);
+        let fingerprint = fingerprint::of(row, &mut self.text);
+        self.fingerprint_hi.push(fingerprint.hi());
+        self.fingerprint_lo.push(fingerprint.lo());
+        if let Some(identities) = &mut self.identities {
+            identities.push(row);
+        }
         Ok(())
     }
 
@@ -200,6 +263,6 @@ impl CallsBuilder {
             columns.push(Series::new((*name).into(), values).into());
         }
         let frame = DataFrame::new_infer_height(columns)?;
-        Ok(Calls { frame, agents: self.agents.ids, contacts: self.contacts.ids })
+        Ok(Calls { frame, agents: self.agents.ids, contacts: self.contacts.ids, identities: self.identities })
     }
 }

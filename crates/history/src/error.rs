@@ -1,5 +1,7 @@
 //! What can go wrong between the database and a figure.
 
+use chrono::{DateTime, Utc};
+
 use crate::wire::WireError;
 
 /// Why history could not be read, computed or written.
@@ -22,6 +24,20 @@ pub enum HistoryError {
         /// What is wrong with its rows.
         reason: &'static str,
     },
+    /// A call for which the calendar has no bucket.
+    #[error("the calendar of zone {zone} does not reach {instant}")]
+    OutsideCalendar {
+        /// IANA name of the zone.
+        zone: String,
+        /// Start of the call's quarter.
+        instant: DateTime<Utc>,
+    },
+    /// A sum does not fit the column that stores it.
+    #[error("the sum {0} does not fit its column")]
+    TooLarge(&'static str),
+    /// The computation was cut off.
+    #[error("the computation was cut off")]
+    Interrupted,
     /// A file of history does not hold calls.
     #[error("history file: {0}")]
     File(&'static str),

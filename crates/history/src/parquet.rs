@@ -41,7 +41,7 @@ pub fn read(path: &Path) -> Result<Calls, HistoryError> {
     let contacts = number(&mut frame, CONTACT)?;
     let started_at = frame.column("started_at")?.cast(&DataType::Int64)?;
     frame.with_column(started_at)?;
-    Ok(Calls { frame, agents, contacts })
+    Ok(Calls { frame, agents, contacts, identities: None })
 }
 
 fn spell_out(frame: &mut DataFrame, (from, to): (&str, &str), ids: &[Uuid]) -> Result<(), HistoryError> {

@@ -220,4 +220,4 @@ fn groupings<'a>(grain: Grain, member: &str, agents: &'a [Uuid]) -> [(Option<&'a
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

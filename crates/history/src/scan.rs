@@ -5,14 +5,14 @@ use futures::TryStreamExt;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::calls::{CallRow, Calls, CallsBuilder, FLAGS, LEAD_TYPES, OUTCOMES, QUALITIES, SCORES, SOURCES};
+use crate::calls::{CLICKS, CallRow, Calls, CallsBuilder, LEAD_TYPES, Lead, OUTCOMES, QUALITIES, SCORES, SOURCES};
 use crate::error::HistoryError;
 use crate::wire::{Fields, RowCutter, WireError};
 
 /// Reads tenant, `from` and `to` from settings, since COPY takes no parameters.
 const SCAN_CALLS: &str = include_str!("../../../sql/verify/scan_calls.sql");
 /// Columns of that statement.
-const COLUMNS: usize = 28;
+const COLUMNS: usize = 26;
 
 /// Reads the calls of a tenant with `from` ≤ `started_at` < `to`.
 ///
@@ -31,8 +31,30 @@ pub async fn scan(
     from: DateTime<Utc>,
     to: DateTime<Utc>,
 ) -> Result<Calls, HistoryError> {
+    scan_into(CallsBuilder::default(), tx, user_id, from, to).await
+}
+
+/// Like [`scan`], with the calls' [`crate::Identities`].
+///
+/// # Errors
+/// As [`scan`].
+pub async fn scan_with_identities(
+    tx: &mut PgConnection,
+    user_id: Uuid,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<Calls, HistoryError> {
+    scan_into(CallsBuilder::with_identities(), tx, user_id, from, to).await
+}
+
+async fn scan_into(
+    mut builder: CallsBuilder,
+    tx: &mut PgConnection,
+    user_id: Uuid,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+) -> Result<Calls, HistoryError> {
     sqlx::query_file!("../../sql/verify/scan_settings.sql", user_id, from, to).fetch_one(&mut *tx).await?;
-    let mut builder = CallsBuilder::default();
     let mut cutter = RowCutter::<COLUMNS>::default();
     let mut stream = tx.copy_out_raw(SCAN_CALLS).await?;
     while let Some(chunk) = stream.try_next().await? {
@@ -45,42 +67,35 @@ pub async fn scan(
 /// One row, in the order of `scan_calls.sql`.
 fn decode(fields: [Option<&[u8]>; COLUMNS]) -> Result<CallRow, WireError> {
     let mut fields = Fields::new(fields);
-    let agent_id = fields.uuid("agent_id")?;
-    let started_at_micros = fields.micros("started_at")?;
-    let outcome = fields.code("outcome", &OUTCOMES)?;
-    let duration_seconds = fields.int4("duration_seconds")?;
-    let duration_minutes = fields.int4("duration_minutes")?;
-    let credits_micros = fields.int8("credits_micros")?;
-    let cost_micros = fields.int8("cost_micros")?;
-    let lead_type = fields.code_or_null("lead_type", &LEAD_TYPES)?;
-    let call_source = fields.code("call_source", &SOURCES)?;
-    let contact_id = fields.uuid_or_null("contact_id")?;
-    let fingerprint = fields.uuid("fingerprint")?;
+    Ok(CallRow {
+        call_id: fields.uuid("call_id")?,
+        agent_id: fields.uuid("agent_id")?,
+        started_at_micros: fields.micros("started_at")?,
+        outcome: fields.code("outcome", &OUTCOMES)?,
+        duration_seconds: fields.int4("duration_seconds")?,
+        duration_minutes: fields.int4("duration_minutes")?,
+        credits_micros: fields.int8("credits_micros")?,
+        cost_micros: fields.int8("cost_micros")?,
+        lead_type: fields.code_or_null("lead_type", &LEAD_TYPES)?,
+        call_source: fields.code("call_source", &SOURCES)?,
+        contact_id: fields.uuid_or_null("contact_id")?,
+        lead: fields.uuid_or_null("lead_id")?.map(|lead_id| decode_lead(lead_id, &mut fields)).transpose()?,
+    })
+}
+
+fn decode_lead(lead_id: Uuid, fields: &mut Fields<COLUMNS>) -> Result<Lead, WireError> {
     let quality = fields.code_or_null("quality", &QUALITIES)?;
+    let company_name = fields.text_or_null("company_name")?;
+    let dimension_scale = fields.int4("dimension_scale")?;
     let mut scores = [None; SCORES.len()];
     for (score, name) in scores.iter_mut().zip(SCORES) {
         *score = fields.int4_or_null(name)?;
     }
-    let mut flags = [false; FLAGS.len()];
-    for (flag, name) in flags.iter_mut().zip(FLAGS) {
-        *flag = fields.is_true(name)?;
+    let mut clicks = [false; CLICKS.len()];
+    for (click, name) in clicks.iter_mut().zip(CLICKS) {
+        *click = fields.boolean(name)?;
     }
-    Ok(CallRow {
-        agent_id,
-        started_at_micros,
-        outcome,
-        duration_seconds,
-        duration_minutes,
-        credits_micros,
-        cost_micros,
-        lead_type,
-        call_source,
-        contact_id,
-        quality,
-        scores,
-        flags,
-        fingerprint,
-    })
+    Ok(Lead { lead_id, quality, company_name, dimension_scale, scores, clicks })
 }
 
 #[cfg(test)]

@@ -12,9 +12,10 @@ const HEADER_LEN: usize = 11 + 4 + 4;
 /// Flags in the upper half must be understood by the reader; we understand none.
 const CRITICAL_FLAGS: u32 = 0xffff_0000;
 /// No column that is read is longer than this; a longer one means a broken stream.
+/// The longest is a company's name: 255 characters of at most four bytes.
 const MAX_FIELD_LEN: usize = 1024;
 /// Microseconds from the Unix epoch to that of PostgreSQL, 2000-01-01.
-const PG_EPOCH_MICROS: i64 = 946_684_800_000_000;
+pub(crate) const PG_EPOCH_MICROS: i64 = 946_684_800_000_000;
 
 /// Fault of a COPY stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -228,16 +229,26 @@ impl<'a, const N: usize> Fields<'a, N> {
         self.required(name).map(i64::from_be_bytes)
     }
 
-    /// `boolean`; NULL is false, as in a FILTER clause.
+    /// `boolean`.
     ///
     /// # Errors
-    /// On another size or value.
-    pub fn is_true(&mut self, name: &'static str) -> Result<bool, WireError> {
-        match self.optional::<1>(name)? {
-            None | Some([0]) => Ok(false),
-            Some([1]) => Ok(true),
-            Some(_) => Err(WireError::Value(name)),
+    /// On NULL, another size or value.
+    pub fn boolean(&mut self, name: &'static str) -> Result<bool, WireError> {
+        match self.required::<1>(name)? {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            _ => Err(WireError::Value(name)),
         }
+    }
+
+    /// `text` or `varchar`, or NULL.
+    ///
+    /// # Errors
+    /// When it is not UTF-8.
+    pub fn text_or_null(&mut self, name: &'static str) -> Result<Option<String>, WireError> {
+        let Some(bytes) = self.take() else { return Ok(None) };
+        let text = std::str::from_utf8(bytes).map_err(|_| WireError::Value(name))?;
+        Ok(Some(text.to_owned()))
     }
 
     /// `uuid` or NULL.

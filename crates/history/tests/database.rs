@@ -1,9 +1,11 @@
 //! Calendar and scan against a database.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Duration, Utc};
 use sqlx::{Connection, Row};
-use tallyline_history::{Calendar, Grain, scan};
+use tallyline_history::{Calendar, Grain, scan, scan_with_identities};
 use tallyline_testkit::TestDb;
 use uuid::Uuid;
 
@@ -108,23 +110,75 @@ async fn the_scan_reads_the_tenants_calls_of_the_range_and_no_other() {
     assert!(none.is_empty());
 }
 
+/// Leads for the calls of [`tenant_with_calls`], and calls of strange times: what
+/// a call's fingerprint is made of, in every shape that the tables allow.
+async fn make_odd(db: &TestDb, user_id: Uuid) {
+    sqlx::query(
+        "INSERT INTO public.lead_analytics (user_id, call_id, quality, total_score, company_name, dimension_scale, intent_score,
+                                            budget_score, fit_score, cta_pricing_clicked, cta_escalated_to_human)
+         SELECT user_id, id, CASE WHEN s % 3 > 0 THEN (ARRAY['hot', 'warm', 'cold', 'unqualified'])[1 + s % 4] END,
+                CASE WHEN s % 3 > 0 THEN s % 101 END,
+                (ARRAY[NULL, '', 'Acme; Sons 3:x', 'Ñandú', '株式会社', repeat('😀', 255), 'a' || chr(10), '-', 'e' || chr(769)])[1 + s % 9],
+                (ARRAY[3, -1, 0, 32767])[1 + s % 4], CASE WHEN s % 5 > 0 THEN s % 101 END, s % 2, NULL, s % 2 = 0, s % 7 = 0
+         FROM (SELECT user_id, id, duration_seconds AS s FROM public.calls WHERE user_id = $1 AND duration_seconds % 11 > 0) c",
+    )
+    .bind(user_id)
+    .execute(&db.admin)
+    .await
+    .unwrap();
+    let times = [
+        "1969-12-31T23:59:59.5Z",
+        "1969-12-31T23:59:59.999999Z",
+        "1970-01-01T00:00:00Z",
+        "1900-02-28T00:00:00.000001Z",
+        "2024-02-29T23:59:59.120000Z",
+        "9999-12-31T23:59:59.999999Z",
+        "0001-01-01T00:00:00Z",
+    ];
+    for (n, instant) in times.into_iter().enumerate() {
+        sqlx::query(
+            "UPDATE public.calls SET started_at = $3::timestamptz, cost_micros = 9223372036854775807, credits_micros = $2::integer,
+                    duration_minutes = 2147483647, outcome = 'cancelled', status = 'cancelled', lead_type = NULL, call_source = 'unknown'
+             WHERE user_id = $1 AND duration_seconds = $2",
+        )
+        .bind(user_id)
+        .bind(i32::try_from(n).unwrap())
+        .bind(instant)
+        .execute(&db.admin)
+        .await
+        .unwrap();
+    }
+}
+
+/// Breaks tried: the length of a company's name in bytes, whole and fraction of a
+/// negative time signed apart, an empty name taken for none, halves taken as signed,
+/// two fields swapped, `credits_micros` left out.
 #[tokio::test]
-async fn the_summed_halves_of_fingerprints_are_those_of_the_database() {
-    // Fails when the halves are taken as signed, or swapped.
+async fn each_fingerprint_is_that_of_the_database() {
     let db = TestDb::new().await;
-    let user_id = tenant_with_calls(&db, 100).await;
-    let (hi, lo): (i64, i64) = sqlx::query_as(
-        "SELECT sum(tally.fingerprint_hi(fingerprint))::bigint, sum(tally.fingerprint_lo(fingerprint))::bigint
+    let user_id = tenant_with_calls(&db, 700).await;
+    make_odd(&db, user_id).await;
+    let (from, to) = (time("0001-01-01T00:00:00Z"), time("9999-12-31T23:59:59.9999995Z"));
+    let expected: HashMap<Uuid, (i64, i64)> = sqlx::query_as::<_, (Uuid, i64, i64)>(
+        "SELECT call_id, tally.fingerprint_hi(fingerprint), tally.fingerprint_lo(fingerprint)
          FROM tally.call_metrics WHERE user_id = $1",
     )
     .bind(user_id)
-    .fetch_one(&db.admin)
+    .fetch_all(&db.admin)
     .await
-    .unwrap();
+    .unwrap()
+    .into_iter()
+    .map(|(call_id, hi, lo)| (call_id, (hi, lo)))
+    .collect();
     let mut tx = db.pool.begin().await.unwrap();
-    let calls = scan(&mut tx, user_id, time("2025-01-01T00:00:00Z"), time("2026-01-01T00:00:00Z")).await.unwrap();
-    let sum = |name: &str| calls.frame.column(name).unwrap().i64().unwrap().iter().flatten().sum::<i64>();
-    assert_eq!((sum("fingerprint_hi"), sum("fingerprint_lo")), (hi, lo));
+    let calls = scan_with_identities(&mut tx, user_id, from, to + Duration::microseconds(1)).await.unwrap();
+    let column = |name: &str| calls.frame.column(name).unwrap().i64().unwrap().iter().flatten().collect::<Vec<i64>>();
+    let halves = column("fingerprint_hi").into_iter().zip(column("fingerprint_lo"));
+    let identities = calls.identities.as_ref().unwrap();
+    let found: HashMap<Uuid, (i64, i64)> = identities.call_ids.iter().copied().zip(halves).collect();
+    assert_eq!(found.len(), 700);
+    assert_eq!(found, expected);
+    assert!(identities.company_names.iter().flatten().any(|name| name.len() == 4 * 255), "the longest name came along");
 }
 
 #[tokio::test]

@@ -2,12 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use polars::prelude::{DataType, ParquetReader, SerReader, TimeUnit};
-use tallyline_history::{CallRow, Calls, CallsBuilder, parquet};
+use tallyline_history::{CallRow, Calls, CallsBuilder, Lead, parquet};
 use uuid::Uuid;
 
 fn row(n: u64) -> CallRow {
     let odd = n % 2 == 1;
     CallRow {
+        call_id: Uuid::from_u64_pair(4, n),
         agent_id: Uuid::from_u64_pair(1, n % 3),
         started_at_micros: 1_741_503_600_123_456 + i64::try_from(n).unwrap() * 61_000_001,
         outcome: i32::try_from(n % 7).unwrap(),
@@ -18,10 +19,14 @@ fn row(n: u64) -> CallRow {
         lead_type: odd.then_some(1),
         call_source: 2,
         contact_id: (!odd).then(|| Uuid::from_u64_pair(2, n)),
-        quality: odd.then_some(3),
-        scores: [odd.then_some(5), None, Some(0), None, None, None],
-        flags: [odd, false, odd, false, false, true, false, false, false, false],
-        fingerprint: Uuid::from_u128(u128::MAX - u128::from(n)),
+        lead: odd.then(|| Lead {
+            lead_id: Uuid::from_u64_pair(3, n),
+            quality: Some(3),
+            company_name: (n % 3 > 0).then(|| "Ñandú".repeat(usize::try_from(n % 4).unwrap())),
+            dimension_scale: 3,
+            scores: [Some(5), None, Some(0), None, None, None],
+            clicks: [true, false, n % 5 == 0, false, false],
+        }),
     }
 }
 

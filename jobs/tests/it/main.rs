@@ -3,6 +3,8 @@
 
 mod audit;
 mod exact;
+mod backfill;
+mod history_rows;
 mod process;
 mod races;
 mod reckoning;

@@ -10,3 +10,4 @@ INSERT INTO tally.schedules (name, kind, queue, priority, max_attempts, cron, ti
 VALUES ('nightly', 'work', 'default', 1, 1, '0 0 * * *', 'UTC', '{}', 'skip', 'skip', now());
 INSERT INTO tally.schedule_fires (schedule, fire_at, job_id, outcome, fired_at) VALUES ('nightly', now(), 1, 'enqueued', now());
 INSERT INTO tally.paused_queues (queue, paused_at, reason) VALUES ('default', now(), 'test');
+INSERT INTO tally.backfills (mode, method) VALUES ('all', 'scan');

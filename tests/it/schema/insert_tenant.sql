@@ -78,6 +78,9 @@ WITH u AS (
 ), quarters AS (
     INSERT INTO tally.quarter_rollups (user_id, bucket_start, agent_id, generation, duration_values, duration_counts, contact_ids)
     SELECT user_id, t, agent_id, 1, '{}', '{}', '{}' FROM k
+), backfill_units AS (
+    INSERT INTO tally.backfill_units (user_id, backfill_id, from_time, to_time, days, calls)
+    SELECT user_id, agent_id, t, t + interval '1 day', 1, 2 FROM k
 ), jobs AS (
     INSERT INTO tally.jobs (kind, queue, user_id, coalesce_key, run_at, created_at) SELECT 'work', 'default', user_id, 'key', t, t FROM k
 ), job_history AS (

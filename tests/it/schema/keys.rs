@@ -8,12 +8,14 @@ use tallyline_testkit::TestDb;
 use super::fixture;
 
 /// Tables without a tenant. Every other one is a tenant's and begins with `user_id`.
-const WITHOUT_TENANT: [&str; 15] = [
+const WITHOUT_TENANT: [&str; 16] = [
     "public.admin_audit_log",
     "public.login_attempts",
     "public.password_reset_attempts",
     "public.phone_numbers",
     "public.system_config",
+    // A backfill may name a tenant, but most are for all; its units are tenants' rows.
+    "tally.backfills",
     "tally.calendar",
     // Jobs may name a tenant, but the queue is one for all.
     "tally.dead_jobs",
@@ -28,13 +30,15 @@ const WITHOUT_TENANT: [&str; 15] = [
 ];
 
 /// Indexes of tenants' tables that begin with something else.
-const OTHER_INDEXES: [&str; 7] = [
+const OTHER_INDEXES: [&str; 8] = [
     // What has expired is deleted for all tenants at once.
     "public.dashboard_cache_expires_idx",
     // The tenant itself: its id is the user_id of the others.
     "public.users_pkey",
     // What is past its retention is deleted for all tenants at once.
     "tally.audit_differences_detected_at_idx",
+    // The newest days of all tenants come first.
+    "tally.backfill_units_next_idx",
     // Unique over all tenants: a request names nothing but its endpoint.
     "tally.endpoints_pkey",
     // The lag is that of the oldest event, whosever it is.

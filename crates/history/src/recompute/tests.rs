@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::calendar::OffsetPeriod;
-use crate::calls::{CallRow, CallsBuilder};
+use crate::calls::{CallRow, CallsBuilder, Lead};
 use crate::figures::BucketFigures;
+use crate::fingerprint;
 
 const DAY: i64 = 86_400_000_000;
 const HOUR: i64 = DAY / 24;
 
 /// A zone 5:45 ahead of UTC, two days in one month, then nothing.
-fn calendar() -> Calendar {
+pub(crate) fn calendar() -> Calendar {
     let offset = 5 * HOUR + 45 * HOUR / 60;
     let day = |n: i64| LocalBucket {
         start_micros: n * DAY - offset,
@@ -25,7 +26,7 @@ fn calendar() -> Calendar {
 }
 
 /// Rows that differ in everything, from a fixed sequence of numbers.
-fn rows() -> Vec<CallRow> {
+pub(crate) fn rows() -> Vec<CallRow> {
     let mut state = 7u64;
     let mut next = move |below: i32| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -33,15 +34,16 @@ fn rows() -> Vec<CallRow> {
     };
     let mut rows = Vec::new();
     for n in 0..600u64 {
-        let is_lead = next(3) == 0;
-        let mut flags = [false; 10];
-        let mut scores = [None; 6];
-        if is_lead {
-            flags = std::array::from_fn(|_| next(2) == 0);
-            scores = std::array::from_fn(|_| (next(4) > 0).then(|| next(100)));
-        }
-        flags[0] = is_lead;
+        let lead = (next(3) == 0).then(|| Lead {
+            lead_id: Uuid::from_u64_pair(3, n),
+            quality: (next(9) > 0).then(|| next(4)),
+            company_name: [None, Some(String::new()), Some("Co".to_owned())][usize::try_from(next(3)).unwrap()].clone(),
+            dimension_scale: 1 + next(120),
+            scores: std::array::from_fn(|_| (next(4) > 0).then(|| next(100))),
+            clicks: std::array::from_fn(|_| next(2) == 0),
+        });
         rows.push(CallRow {
+            call_id: Uuid::from_u64_pair(n.wrapping_mul(0x9e37_79b9_7f4a_7c15), n),
             agent_id: Uuid::from_u64_pair(1, u64::try_from(next(3)).unwrap()),
             started_at_micros: i64::from(next(2 * 24 * 60)) * 60_000_000 - 5 * HOUR,
             outcome: next(7),
@@ -52,10 +54,7 @@ fn rows() -> Vec<CallRow> {
             lead_type: (next(5) > 0).then(|| next(2)),
             call_source: next(3),
             contact_id: (next(4) > 0).then(|| Uuid::from_u64_pair(2, u64::try_from(next(40)).unwrap())),
-            quality: is_lead.then(|| next(4)),
-            scores,
-            flags,
-            fingerprint: Uuid::from_u64_pair(n.wrapping_mul(0x9e37_79b9_7f4a_7c15), n),
+            lead,
         });
     }
     rows
@@ -69,15 +68,21 @@ fn counters_of(row: &CallRow) -> Vec<i64> {
     list.extend((0..2).map(|code| one(row.lead_type == Some(code))));
     list.extend((0..3).map(|code| one(row.call_source == code)));
     list.push(row.duration_minutes.into());
-    list.push(one(row.flags[0]));
-    list.extend((0..4).map(|code| one(row.quality == Some(code))));
-    list.push(one(row.flags[1]));
-    list.extend(row.scores.map(|s| one(s.is_some())));
-    list.extend(row.flags[2..].iter().map(|f| one(*f)));
-    list.push(one(row.flags[5..].iter().any(|f| *f)));
+    let lead = row.lead.as_ref();
+    list.push(one(lead.is_some()));
+    list.extend((0..4).map(|code| one(lead.is_some_and(|l| l.quality == Some(code)))));
+    list.push(one(lead.is_some_and(|l| l.company_name.as_deref().unwrap_or("") != "")));
+    let scores = lead.map_or([None; 6], |l| l.scores);
+    list.extend(scores.map(|s| one(s.is_some())));
+    let high = |s: Option<i32>| one(lead.is_some_and(|l| s.is_some_and(|s| 10 * s >= 7 * l.dimension_scale)));
+    list.extend([high(scores[0]), high(scores[2]), high(scores[1])]);
+    let clicks = lead.map_or([false; 5], |l| l.clicks);
+    list.extend(clicks.map(one));
+    list.push(one(clicks.contains(&true)));
     list.extend([row.duration_seconds.into(), row.credits_micros, row.cost_micros]);
-    list.extend(row.scores.map(|s| i64::from(s.unwrap_or(0))));
-    let bits = row.fingerprint.as_u128();
+    list.extend(scores.map(|s| i64::from(s.unwrap_or(0))));
+    let bytes = fingerprint::of(row, &mut Vec::new()).bytes();
+    let bits = u128::from_be_bytes(bytes);
     list.extend([(bits >> 96) as i64, (bits >> 64) as u32 as i64]);
     list
 }
@@ -109,7 +114,7 @@ fn by_hand(rows: &[CallRow], calendar: &Calendar) -> BTreeMap<BucketKey, BucketF
     buckets
 }
 
-fn calls_of(rows: &[CallRow]) -> Calls {
+pub(crate) fn calls_of(rows: &[CallRow]) -> Calls {
     let mut builder = CallsBuilder::default();
     for row in rows {
         builder.push(row).unwrap();

@@ -117,11 +117,11 @@ fn damage_is_named() {
 #[test]
 fn values_are_decoded_or_refused() {
     let day_one = 86_400_000_000i64.to_be_bytes();
-    let mut fields = Fields::new([Some(&day_one[..]), Some(b"busy"), Some(&[1]), None, Some(&[0, 0, 1, 0])]);
+    let mut fields = Fields::new([Some(&day_one[..]), Some(b"busy"), Some(&[1]), Some(&[0]), Some(&[0, 0, 1, 0])]);
     assert_eq!(fields.micros("t"), Ok("2000-01-02T00:00:00Z".parse::<DateTime<Utc>>().unwrap().timestamp_micros()));
     assert_eq!(fields.code("o", &["failed", "busy"]), Ok(1));
-    assert_eq!(fields.is_true("b"), Ok(true));
-    assert_eq!(fields.is_true("b"), Ok(false));
+    assert_eq!(fields.boolean("b"), Ok(true));
+    assert_eq!(fields.boolean("b"), Ok(false));
     assert_eq!(fields.int4("i"), Ok(256));
 
     for infinite in [i64::MAX, i64::MIN, i64::MAX - 1] {
@@ -130,7 +130,8 @@ fn values_are_decoded_or_refused() {
     }
     assert_eq!(Fields::new([Some(&b"Busy"[..])]).code("o", &["busy"]), Err(WireError::Value("o")));
     assert_eq!(Fields::new([None]).code("o", &["busy"]), Err(WireError::Null("o")));
-    assert_eq!(Fields::new([Some(&[2u8][..])]).is_true("b"), Err(WireError::Value("b")));
+    assert_eq!(Fields::new([None]).boolean("b"), Err(WireError::Null("b")));
+    assert_eq!(Fields::new([Some(&[2u8][..])]).boolean("b"), Err(WireError::Value("b")));
     assert_eq!(Fields::new([Some(&[1u8, 2][..])]).int4_or_null("i"), Err(WireError::Value("i")));
     assert_eq!(Fields::new([None]).uuid("u"), Err(WireError::Null("u")));
 }

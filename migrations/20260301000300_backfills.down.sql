@@ -1,0 +1,2 @@
+DROP TABLE tally.backfill_units;
+DROP TABLE tally.backfills;

@@ -1,0 +1,8 @@
+-- Deletes the agents' rows of written hours and days that are not staged; returns nothing.
+-- $1 tenant, $2 grains, $3 bucket starts, in parallel arrays.
+DELETE FROM public.agent_analytics r
+USING unnest($2::text[], $3::timestamptz[]) AS b (grain, bucket_start)
+WHERE r.user_id = $1 AND r.grain = b.grain AND r.bucket_start = b.bucket_start
+  AND NOT EXISTS (
+      SELECT FROM pg_temp.stage_agents s
+      WHERE s.grain = r.grain AND s.bucket_start = r.bucket_start AND s.agent_id = r.agent_id)
