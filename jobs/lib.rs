@@ -6,8 +6,8 @@
 //! in [`registry`].
 
 pub mod audit_rollups;
-pub mod exact;
 pub mod backfill;
+pub mod exact;
 pub mod extend_calendar;
 pub mod process_call_events;
 pub mod purge_expired;

@@ -10,8 +10,8 @@ use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
 use tallyline_jobs::{
-    Backfill, Deps, ProcessCallEvents, RollUp, audit_rollups, backfill, extend_calendar, process_call_events, purge_expired,
-    roll_up,
+    Backfill, Deps, ProcessCallEvents, RollUp, audit_rollups, backfill, extend_calendar, process_call_events,
+    purge_expired, roll_up,
 };
 use tallyline_queue::{Hint, Missed, Overlap, Runner, ScheduleSpec};
 use tokio::net::TcpListener;

@@ -5,12 +5,13 @@
 //! databases of their own on the test server (`fsync` off), or on the one of
 //! `DATABASE_URL`.
 
-
-
-
-
 mod soak;
 mod stage;
+
+mod fresh;
+mod process;
+mod rebuild;
+mod roll_up;
 
 use std::process::ExitCode;
 

@@ -36,3 +36,49 @@ pub fn peak_memory_bytes() -> Option<u64> {
     let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kilobytes * 1024)
 }
+
+/// Calls of a tenant over local days, and a lead for every tenth, without marks:
+/// what is measured afterwards is not the filling.
+pub async fn fill(
+    db: &TestDb,
+    user_id: Uuid,
+    zone: &str,
+    first_day: &str,
+    days: i64,
+    calls: i64,
+) -> anyhow::Result<()> {
+    const PART: i64 = 500_000;
+    let mut tx = db.admin.begin().await?;
+    sqlx::query("SET LOCAL session_replication_role = replica").execute(&mut *tx).await?;
+    sqlx::query(
+        "INSERT INTO contacts (user_id, id, name, phone_number)
+         SELECT $1, md5($1::text || 'c' || n)::uuid, 'Contact', '+1202' || n FROM generate_series(1, 5000) n ON CONFLICT DO NOTHING",
+    )
+    .bind(user_id)
+    .execute(&mut *tx)
+    .await?;
+    let mut first = 0;
+    while first < calls {
+        sqlx::query(include_str!("../sql/fill_calls.sql"))
+            .bind(user_id)
+            .bind(PART.min(calls - first))
+            .bind(first_day.parse::<chrono::NaiveDate>()?)
+            .bind(days)
+            .bind(zone)
+            .bind(first)
+            .execute(&mut *tx)
+            .await?;
+        first += PART;
+    }
+    sqlx::query(
+        "INSERT INTO lead_analytics (user_id, call_id, total_score, quality, intent_score, company_name)
+         SELECT $1, md5($1::text || n)::uuid, 4 + n % 12, (ARRAY['unqualified', 'cold', 'warm', 'hot'])[1 + n % 4], n % 4, 'Company ' || n % 100
+         FROM generate_series(0::bigint, $2 - 1, 10) n",
+    )
+    .bind(user_id)
+    .bind(calls)
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(())
+}

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod audit;
-mod exact;
 mod backfill;
+mod exact;
 mod history_rows;
 mod process;
 mod races;

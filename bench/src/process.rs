@@ -1,8 +1,7 @@
 //! Events a second from the inbox to calls, roll-up marks and ledger: batches,
 //! beside the same statements with one transaction an event.
 //!
-//! `cargo bench -p tallyline-jobs --bench process`; both sides work through the same
-//! events, each in a database of its own, in one run. Prints the ratio.
+//! Both sides work through the same events, each in a database of its own.
 
 use std::time::Instant;
 
@@ -11,22 +10,36 @@ use tallyline_jobs::process_call_events::{Options, run_unit};
 use tallyline_testkit::TestDb;
 use uuid::Uuid;
 
-const CALLS: usize = 2_000;
 const AGENT: &str = "00000000-0000-4000-8000-0000000000a1";
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let single = events_per_second(1).await?;
-    let batch = events_per_second(500).await?;
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Calls, of three events each
+    #[arg(long, default_value_t = 2_000)]
+    calls: usize,
+    /// Print one JSON object as the last line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs both sides.
+pub async fn run(args: Args) -> anyhow::Result<bool> {
+    let single = events_per_second(1, args.calls).await?;
+    let batch = events_per_second(500, args.calls).await?;
     println!("one transaction an event   {single:>8.0} events/s");
     println!("batches of 500             {batch:>8.0} events/s");
     println!("ratio                      {:>8.1} ×", batch / single);
-    Ok(())
+    if args.json {
+        let line = serde_json::json!({ "bench": "process", "calls": args.calls, "single_events_per_second": single,
+            "batch_events_per_second": batch, "ratios": { "transaction_per_event": batch / single } });
+        println!("{line}");
+    }
+    Ok(true)
 }
 
-async fn events_per_second(batch_events: i64) -> anyhow::Result<f64> {
+async fn events_per_second(batch_events: i64, calls: usize) -> anyhow::Result<f64> {
     let db = TestDb::new().await;
-    let events = fill(&db).await?;
+    let events = fill(&db, calls).await?;
     let options = Options {
         batch_events,
         batch_tenants: 16,
@@ -45,7 +58,7 @@ async fn events_per_second(batch_events: i64) -> anyhow::Result<f64> {
 }
 
 /// A tenant and the three events of each of its calls, in the order of arrival.
-async fn fill(db: &TestDb) -> anyhow::Result<usize> {
+async fn fill(db: &TestDb, calls: usize) -> anyhow::Result<usize> {
     let user = Uuid::new_v4();
     for sql in [
         "INSERT INTO users (id, email, name) VALUES ($1, 'bench@example.test', 'Bench')",
@@ -58,7 +71,7 @@ async fn fill(db: &TestDb) -> anyhow::Result<usize> {
         .bind(AGENT)
         .execute(&db.admin)
         .await?;
-    let bodies: Vec<Vec<u8>> = (0..CALLS).flat_map(|call| (0..3).map(move |stage| body(call, stage))).collect();
+    let bodies: Vec<Vec<u8>> = (0..calls).flat_map(|call| (0..3).map(move |stage| body(call, stage))).collect();
     let hashes: Vec<Vec<u8>> = bodies.iter().map(|body| Sha256::digest(body).to_vec()).collect();
     sqlx::query(
         "WITH stored AS (
