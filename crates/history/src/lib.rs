@@ -10,6 +10,7 @@ pub mod figures;
 pub mod parquet;
 pub mod recompute;
 pub mod scan;
+pub mod trends;
 pub mod wire;
 
 pub use calendar::{Calendar, LocalBucket, OffsetPeriod};
