@@ -5,6 +5,7 @@
 //! marks. The others are kinds of the queue. A new job is a new file and a line
 //! in [`registry`].
 
+pub mod analyze_trends;
 pub mod audit_rollups;
 pub mod extend_calendar;
 pub mod process_call_events;
@@ -32,6 +33,7 @@ pub struct Deps {
 /// When two jobs have the same kind.
 pub fn registry() -> Result<Registry<Deps>, QueueError> {
     Registry::new()
+        .register::<analyze_trends::AnalyzeTrends>()?
         .register::<audit_rollups::AuditRollups>()?
         .register::<extend_calendar::ExtendCalendar>()?
         .register::<purge_expired::PurgeExpired>()?
