@@ -5,6 +5,7 @@
 //! marks, [`backfill`] over its units. The others are kinds of the queue. A new job is a new file and a line
 //! in [`registry`].
 
+pub mod analyze_trends;
 pub mod audit_rollups;
 pub mod backfill;
 pub mod exact;
@@ -37,6 +38,7 @@ pub struct Deps {
 /// When two jobs have the same kind.
 pub fn registry() -> Result<Registry<Deps>, QueueError> {
     Registry::new()
+        .register::<analyze_trends::AnalyzeTrends>()?
         .register::<audit_rollups::AuditRollups>()?
         .register::<extend_calendar::ExtendCalendar>()?
         .register::<purge_expired::PurgeExpired>()?

@@ -1,5 +1,5 @@
 -- Builds a tenant's overview from its day rows in one snapshot and stores it, unless a newer one is there; returns nothing.
--- $1 tenant, $2 seconds until it expires. Windows: the last 30 local days with today, and the 30 before them.
+-- $1 tenant, $2 seconds until it expires, at the tenant's midnight at the latest. Windows: the last 30 local days with today, and the 30 before them.
 INSERT INTO public.dashboard_cache AS c (user_id, cache_key, cache_data, generation, expires_at)
 SELECT u.id, 'overview',
        jsonb_build_object(
@@ -31,11 +31,17 @@ SELECT u.id, 'overview',
                'followupRequests', w.cta_followup, 'sampleRequests', w.cta_sample, 'humanEscalations', w.cta_human),
            'recentActivity', r.activity,
            'userTimezone', u.timezone,
-           'windowStart', t.today - 29, 'windowEnd', t.today),
+           'windowStart', t.today - 29, 'windowEnd', t.today, 'calculatedAt', now()),
        g.generation,
-       now() + make_interval(secs => $2)
+       least(now() + make_interval(secs => $2), t.day_end)
 FROM public.users u
-CROSS JOIN LATERAL (SELECT (now() AT TIME ZONE u.timezone)::date AS today) t
+JOIN LATERAL (
+    SELECT k.date AS today, k.bucket_end AS day_end
+    FROM tally.calendar k
+    WHERE k.zone = u.timezone AND k.grain = 'day' AND k.bucket_start <= now()
+    ORDER BY k.bucket_start DESC
+    LIMIT 1
+) t ON t.day_end > now()
 CROSS JOIN LATERAL (
     SELECT coalesce(sum(d.total_calls) FILTER (WHERE now_window), 0) AS calls,
            coalesce(sum(d.total_calls) FILTER (WHERE NOT now_window), 0) AS calls_before,
@@ -59,7 +65,7 @@ CROSS JOIN LATERAL (
     FROM (
         SELECT x.*, x.date > t.today - 30 AS now_window
         FROM public.user_analytics x
-        WHERE x.user_id = u.id AND x.grain = 'day' AND x.zone = u.timezone AND x.date > t.today - 60 AND x.date <= t.today
+        WHERE x.user_id = u.id AND x.grain = 'day' AND x.zone = u.timezone AND x.bucket_start >= now() - interval '62 days' AND x.date > t.today - 60 AND x.date <= t.today
     ) d
 ) w
 CROSS JOIN LATERAL (
@@ -68,7 +74,7 @@ CROSS JOIN LATERAL (
            sum(x.successful_calls) FILTER (WHERE x.date <= t.today - 30) AS conversations_before,
            count(*) FILTER (WHERE x.date <= t.today - 30) AS hours_before
     FROM public.user_analytics x
-    WHERE x.user_id = u.id AND x.grain = 'hour' AND x.zone = u.timezone AND x.date > t.today - 60 AND x.date <= t.today
+    WHERE x.user_id = u.id AND x.grain = 'hour' AND x.zone = u.timezone AND x.bucket_start >= now() - interval '62 days' AND x.date > t.today - 60 AND x.date <= t.today
 ) h
 CROSS JOIN LATERAL (
     SELECT count(*) AS total, count(*) FILTER (WHERE x.is_active) AS active FROM public.agents x WHERE x.user_id = u.id
@@ -92,4 +98,5 @@ CROSS JOIN LATERAL (
 WHERE u.id = $1
 ON CONFLICT (user_id, cache_key) DO UPDATE SET
     cache_data = EXCLUDED.cache_data, generation = EXCLUDED.generation, expires_at = EXCLUDED.expires_at
-WHERE c.generation <= EXCLUDED.generation
+-- One that has expired may go whatever it was built from.
+WHERE (c.generation, c.expires_at) <= (EXCLUDED.generation, EXCLUDED.expires_at) OR c.expires_at <= now()

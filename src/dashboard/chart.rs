@@ -11,8 +11,8 @@ use super::format;
 
 /// Height of the space below the columns that holds their labels.
 const LABEL_SPACE: f64 = 24.0;
-/// Space above the highest grid line, for half a line of text.
-const TOP_SPACE: f64 = 8.0;
+/// Space above the highest grid line, for the mark of an unusual column.
+const TOP_SPACE: f64 = 16.0;
 
 /// One column of a stacked chart.
 pub struct Column {
@@ -25,6 +25,16 @@ pub struct Column {
     /// The bucket lies ahead: no data is not zero.
     pub ahead: bool,
     pub figures: Figures,
+    /// A point of the line over the columns, in calls.
+    pub mean: Option<f64>,
+    /// A mark over the column: more than usual or less, and the words for it.
+    pub unusual: Option<Unusual>,
+}
+
+/// See [`Column::unusual`].
+pub struct Unusual {
+    pub above: bool,
+    pub text: String,
 }
 
 /// A stacked chart.
@@ -67,7 +77,10 @@ fn pattern_fill(key: &str) -> Option<&'static str> {
 
 /// The drawing with its vertical axis.
 pub fn stacked(chart: &Stacked<'_>) -> Markup {
-    let most = chart.columns.iter().map(|c| c.figures.calls).max().unwrap_or(0);
+    let most_calls = chart.columns.iter().map(|c| c.figures.calls).max().unwrap_or(0);
+    // The line begins with days that are not shown, which may have been higher.
+    let most_mean = chart.columns.iter().filter_map(|c| c.mean).fold(0.0, f64::max);
+    let most = most_calls.max(most_mean.ceil() as i64);
     let step = grid_step(most);
     let lines = most.div_euclid(step) + i64::from(most % step != 0);
     let top = (lines.max(1) * step) as f64;
@@ -89,6 +102,7 @@ pub fn stacked(chart: &Stacked<'_>) -> Markup {
                 @for (index, column) in chart.columns.iter().enumerate() {
                     (one_column(chart, column, index, &y_of))
                 }
+                (mean_line(chart, top))
                 @if let Some(now) = chart.now {
                     @let x = pct(now * 100.0);
                     line .now x1=(x) x2=(x) y1=(px(TOP_SPACE)) y2=(px(TOP_SPACE + chart.height)) {}
@@ -114,8 +128,38 @@ fn one_column(chart: &Stacked<'_>, column: &Column, index: usize, y_of: &dyn Fn(
                 rect class=(format!("fill-{key}")) fill=[pattern_fill(key)] x=(pct(left + slot * (1.0 - filled) / 2.0))
                     y=(px(upper)) width=(pct(slot * filled)) height=(px(lower - upper - gap)) {}
             }
+            @if let Some(unusual) = &column.unusual {
+                @let y = y_of(column.figures.calls as f64) - 5.0;
+                text .unusual x=(pct(left + slot / 2.0)) y=(px(y)) { (if unusual.above { "▲" } else { "▼" }) }
+            }
             @if !column.label.is_empty() {
                 text .label .minor[column.minor] x=(pct(left + slot / 2.0)) y=(labels_y) { (column.label) }
+            }
+        }
+    }
+}
+
+/// The means as lines from column to column, broken where there is none. In a
+/// drawing of its own that is stretched, since points know no percent.
+fn mean_line(chart: &Stacked<'_>, top: f64) -> Markup {
+    let slot = 100.0 / chart.columns.len() as f64;
+    let pieces = chart.columns.iter().enumerate().collect::<Vec<_>>();
+    let pieces = pieces.chunk_by(|(_, a), (_, b)| a.mean.is_some() == b.mean.is_some());
+    let lines: Vec<String> = pieces
+        .filter(|piece| piece.len() > 1 && piece[0].1.mean.is_some())
+        .map(|piece| {
+            let points = piece.iter().filter_map(|(i, column)| {
+                let y = chart.height * (1.0 - column.mean? / top);
+                Some(format!("{:.2},{:.2}", slot * (*i as f64 + 0.5), y))
+            });
+            points.collect::<Vec<_>>().join(" ")
+        })
+        .collect();
+    html! {
+        @if !lines.is_empty() {
+            svg .mean x="0" y=(px(TOP_SPACE)) width="100%" height=(px(chart.height))
+                viewBox=(format!("0 0 100 {}", px(chart.height))) preserveAspectRatio="none" {
+                @for points in &lines { polyline .halo points=(points) {} polyline points=(points) {} }
             }
         }
     }
@@ -142,6 +186,12 @@ fn tooltip(column: &Column) -> String {
     }
     if figures.ended() > 0 {
         text.push_str(&format!("\nAnswer rate: {}", figures.answer_rate()));
+    }
+    if let Some(mean) = column.mean {
+        text.push_str(&format!("\nMean of seven days: {}", format::tenths(mean)));
+    }
+    if let Some(unusual) = &column.unusual {
+        text.push_str(&format!("\nUnusual: {}", unusual.text));
     }
     text
 }

@@ -13,6 +13,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::figures::Figures;
+use super::trends::{self, CachedTrends};
 
 /// Tenants that the picker lists at most.
 const MAX_LISTED_TENANTS: i64 = 500;
@@ -74,6 +75,17 @@ impl Freshness {
 pub struct Day {
     pub date: NaiveDate,
     pub figures: Figures,
+    /// Different contacts of the day; none without a row.
+    pub contacts: Option<i64>,
+}
+
+/// How talk time spreads over the calls of a period that had any, and with how
+/// many different contacts they were. Exact; none where there is nothing to count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spread {
+    pub contacts: Option<i64>,
+    /// Half, 95 and 99 of a hundred calls talked no longer than this, in seconds.
+    pub percentiles: Option<[i32; 3]>,
 }
 
 /// A local hour of today.
@@ -107,6 +119,10 @@ pub struct Page {
     pub hours: Vec<Hour>,
     /// Most calls first.
     pub agents: Vec<Agent>,
+    pub spread: Spread,
+    pub previous_spread: Spread,
+    /// None: never computed.
+    pub trends: Option<CachedTrends>,
 }
 
 #[derive(Debug)]
@@ -128,6 +144,10 @@ struct Row {
     qualified_leads: i64,
     credits_micros: i64,
     cost_micros: i64,
+    contacts: Option<i64>,
+    p50_seconds: Option<i32>,
+    p95_seconds: Option<i32>,
+    p99_seconds: Option<i32>,
 }
 
 impl Row {
@@ -150,6 +170,11 @@ impl Row {
             credits_micros: self.credits_micros,
             cost_micros: self.cost_micros,
         }
+    }
+
+    fn spread(&self) -> Spread {
+        let percentiles = self.p50_seconds.zip(self.p95_seconds).zip(self.p99_seconds);
+        Spread { contacts: self.contacts, percentiles: percentiles.map(|((p50, p95), p99)| [p50, p95, p99]) }
     }
 }
 
@@ -196,16 +221,22 @@ pub async fn page(pool: &PgPool, user_id: Uuid, day_count: u16) -> Result<Option
     )
     .fetch_all(&mut *tx)
     .await?;
+    let trends = trends::read(&mut tx, user_id).await?;
     tx.commit().await?;
     let Some(tenant) = tenant else { return Ok(None) };
 
-    let by_start = |part: &str| -> BTreeMap<DateTime<Utc>, Figures> {
-        rows.iter().filter(|r| r.part == part).filter_map(|r| Some((r.bucket_start?, r.figures()))).collect()
-    };
-    let (by_day, by_hour) = (by_start("day"), by_start("hour"));
+    let by_day = by_start(&rows, "day");
+    let by_hour = by_start(&rows, "hour");
     let mut all_days: Vec<Day> = buckets
         .iter()
-        .map(|b| Day { date: b.date, figures: by_day.get(&b.start).copied().unwrap_or_default() })
+        .map(|b| {
+            let row = by_day.get(&b.start);
+            Day {
+                date: b.date,
+                figures: row.map(|r| r.figures()).unwrap_or_default(),
+                contacts: row.and_then(|r| r.contacts),
+            }
+        })
         .collect();
     let period_days = all_days.split_off(middle);
     let hours = hour_buckets
@@ -213,7 +244,7 @@ pub async fn page(pool: &PgPool, user_id: Uuid, day_count: u16) -> Result<Option
         .map(|h| Hour {
             start: h.bucket_start,
             hour: h.hour,
-            figures: by_hour.get(&h.bucket_start).copied().unwrap_or_default(),
+            figures: by_hour.get(&h.bucket_start).map(|r| r.figures()).unwrap_or_default(),
         })
         .collect();
     Ok(Some(Page {
@@ -227,7 +258,19 @@ pub async fn page(pool: &PgPool, user_id: Uuid, day_count: u16) -> Result<Option
         days: period_days,
         hours,
         agents: agents(&rows),
+        spread: spread(&rows, "now"),
+        previous_spread: spread(&rows, "before"),
+        trends,
     }))
+}
+
+fn by_start<'a>(rows: &'a [Row], part: &str) -> BTreeMap<DateTime<Utc>, &'a Row> {
+    rows.iter().filter(|r| r.part == part).filter_map(|r| Some((r.bucket_start?, r))).collect()
+}
+
+fn spread(rows: &[Row], period: &str) -> Spread {
+    let row = rows.iter().find(|r| r.part == "spread" && r.agent_name.as_deref() == Some(period));
+    row.map(Row::spread).unwrap_or_default()
 }
 
 async fn freshness(pool: &PgPool, user_id: Uuid) -> Result<Freshness, sqlx::Error> {

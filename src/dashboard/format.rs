@@ -1,5 +1,5 @@
 //! Figures as text: thousands apart, money to the last micro-unit, shares in
-//! integers. Nothing here goes through a float.
+//! integers. Only means come as floats.
 
 use chrono::TimeDelta;
 
@@ -64,6 +64,12 @@ fn rounded(numerator: i128, denominator: i128) -> Option<i64> {
 pub fn tenths_text(tenths: i64) -> String {
     let sign = if tenths < 0 { "−" } else { "" };
     format!("{sign}{}.{}", grouped(tenths.unsigned_abs() / 10), tenths.unsigned_abs() % 10)
+}
+
+/// A number that is no exact sum, rounded to tenths; [`NONE`] beyond what can be shown.
+pub fn tenths(value: f64) -> String {
+    let tenths = (value * 10.0).round();
+    if tenths.abs() < 9e15 { tenths_text(tenths as i64) } else { NONE.to_owned() }
 }
 
 /// Seconds as the two largest units: `3 h 12 min`, `12 min 5 s`, `5 s`.

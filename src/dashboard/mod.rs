@@ -10,6 +10,7 @@ mod figures;
 pub(crate) mod format;
 mod tables;
 mod tiles;
+mod trends;
 mod view;
 
 use std::sync::Arc;

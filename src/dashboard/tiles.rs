@@ -36,6 +36,8 @@ pub fn tiles(page: &Page) -> Markup {
         section .tiles aria-label="Key figures" {
             @for tile in figures_of(page) { (render(&tile)) }
             (balance(page))
+            (contacts(page))
+            (talk(page))
         }
     }
 }
@@ -142,6 +144,50 @@ fn per_answered(page: &Page, micros: i64) -> Option<String> {
     Some(format!("≈ {} per answered call", format::micros(hundredths.checked_mul(10_000)?, 2)))
 }
 
+/// Different contacts are no sum of the days': the days come to more.
+fn contacts(page: &Page) -> Markup {
+    let (now, before) = (page.spread.contacts, page.previous_spread.contacts);
+    let shown = |count: Option<i64>| count.map_or_else(|| format::NONE.to_owned(), format::integer);
+    let line: Vec<Option<f64>> = page.days.iter().map(|d| Some(d.contacts.unwrap_or(0) as f64)).collect();
+    html! {
+        article .tile .wide title="Different people in the calls of the period, each once; calls without a number have none." {
+            h2 { "Contacts" }
+            p .value { (shown(now)) }
+            p .note { "different people, each counted once" }
+            (sparkline(&line))
+            p .change {
+                (change(&Change::of_amount(now.unwrap_or(0), before.unwrap_or(0)), Welcome::Neither)) " "
+                span .before { "from " (shown(before)) }
+            }
+        }
+    }
+}
+
+/// Percentiles of talk time, of calls with any.
+fn talk(page: &Page) -> Markup {
+    let shown = |at: usize, of: Option<[i32; 3]>| {
+        of.and_then(|p| p.get(at).copied()).map_or_else(|| format::NONE.to_owned(), |s| format::duration(i64::from(s)))
+    };
+    let (now, before) = (page.spread.percentiles, page.previous_spread.percentiles);
+    html! {
+        article .tile .wide title="Exact percentiles of talk time over the calls of the period with any, voicemail included." {
+            h2 { "Talk time of a call" }
+            dl .percentiles {
+                @for (at, (name, meaning)) in [("Median", "p50"), ("95 %", "p95"), ("99 %", "p99")].into_iter().enumerate() {
+                    div {
+                        dt { (name) span .note { " (" (meaning) ")" } }
+                        dd {
+                            span .value { (shown(at, now)) }
+                            span .before { " from " (shown(at, before)) }
+                        }
+                    }
+                }
+            }
+            p .note { "So many of the calls with talk were no longer" }
+        }
+    }
+}
+
 fn render(tile: &Tile) -> Markup {
     html! {
         article .tile title=(tile.meaning) {
@@ -212,7 +258,7 @@ mod tests {
 
     fn days(credits_micros: &[i64]) -> Vec<Day> {
         let figures = |m: &i64| Figures { credits_micros: *m, ..Figures::default() };
-        credits_micros.iter().map(|m| Day { date: NaiveDate::default(), figures: figures(m) }).collect()
+        credits_micros.iter().map(|m| Day { date: NaiveDate::default(), figures: figures(m), contacts: None }).collect()
     }
 
     #[test]

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::chart::{self, Column, Stacked};
 use super::data::{Freshness, MAX_COUNTED, Page, TenantName};
 use super::tables;
-use super::{assets, format, tiles};
+use super::{assets, format, tiles, trends};
 
 /// Ranges that the page offers, in days.
 pub const RANGES: [u16; 4] = [7, 30, 90, 365];
@@ -169,6 +169,7 @@ fn heading(page: &Page) -> Markup {
 fn days_section(page: &Page) -> Markup {
     let every = label_every(page.days.len());
     let last = page.days.len().saturating_sub(1);
+    let (means, mut unusual) = (trends::means(page), trends::unusual_calls(page));
     let columns: Vec<Column> = page
         .days
         .iter()
@@ -180,6 +181,8 @@ fn days_section(page: &Page) -> Markup {
             title: format!("{}{}", long_date(day.date), if i == last { ", so far" } else { "" }),
             ahead: false,
             figures: day.figures,
+            mean: means.get(&day.date).copied(),
+            unusual: unusual.remove(&day.date),
         })
         .collect();
     let description = format!(
@@ -193,6 +196,7 @@ fn days_section(page: &Page) -> Markup {
             @if page.total.calls == 0 { p .empty-state { "No calls in these days. Days without calls are shown as zero, not left out." } }
             (chart::stacked(&Stacked { columns: &columns, height: plot_height(page.total.calls, 220.0), description: &description, now: None }))
             (chart::legend(&page.total))
+            (trends::note(page))
             (tables::buckets("Figures per day", "Day", columns.iter().rev().map(|c| (c.title.as_str(), &c.figures))))
         }
     }
@@ -223,6 +227,8 @@ fn hours_section(page: &Page) -> Markup {
             title: format!("{:02}:00 to {:02}:59", hour.hour, hour.hour),
             ahead: hour.start > now,
             figures: hour.figures,
+            mean: None,
+            unusual: None,
         })
         .collect();
     let begun = columns.iter().filter(|c| !c.ahead).count();
@@ -258,6 +264,9 @@ fn definitions() -> Markup {
                 dt { "Answered" } dd { "A person picked up: conversation seconds above zero, not voicemail." }
                 dt { "Answer rate" } dd { "Answered calls of the calls that ended. Calls in progress are in neither." }
                 dt { "Talk minutes" } dd { "Each call's seconds rounded up to minutes, then summed; voicemail included." }
+                dt { "Talk time of a call" } dd { "Exact percentiles over the calls with any talk, from the histograms of the days." }
+                dt { "Contacts" } dd { "Different people called or calling in the period, each once; calls without a number have none." }
+                dt { "Unusual" } dd { "A complete day unlike the same weekday of the eight weeks before: more than 3.5 robust deviations from their median." }
                 dt { "Lead" } dd { "A call with an analysis of its own. Qualified: rated hot or warm." }
                 dt { "Credits, cost" } dd { "Exact sums in millionths. Credits are what the tenant was charged, cost is what the provider charged." }
                 dt { "Complete until" } dd { "Every webhook acknowledged before this time is in the figures, unless it is in quarantine." }
@@ -286,11 +295,11 @@ fn offset(instant: DateTime<Utc>, zone: &str) -> String {
     format!("UTC{sign}{:02}:{:02}", seconds.abs() / 3600, seconds.abs() / 60 % 60)
 }
 
-fn short_date(date: NaiveDate) -> String {
+pub fn short_date(date: NaiveDate) -> String {
     date.format("%-d %b").to_string()
 }
 
-fn long_date(date: NaiveDate) -> String {
+pub fn long_date(date: NaiveDate) -> String {
     date.format("%a %-d %b %Y").to_string()
 }
 

@@ -13,6 +13,8 @@ use tallyline_testkit::TestDb;
 use tower::ServiceExt;
 use uuid::Uuid;
 
+mod trends;
+
 const LOCAL: &str = "127.0.0.1:50000";
 
 fn config(public: bool) -> Arc<Config> {

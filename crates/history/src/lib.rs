@@ -11,6 +11,7 @@ pub mod parquet;
 pub mod rebuild;
 pub mod recompute;
 pub mod scan;
+pub mod trends;
 pub mod wire;
 
 pub use calendar::{Calendar, LocalBucket, OffsetPeriod};

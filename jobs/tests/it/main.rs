@@ -3,6 +3,7 @@
 
 mod audit;
 mod backfill;
+mod caches;
 mod exact;
 mod history_rows;
 mod process;
