@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn a_sample_takes_about_its_share_and_the_same_again() {
-        // Fails when the seed, the tenant or the time is left out of the hash.
+        // Fails when the seed or the tenant is left out of the hash.
         let tenants: Vec<Uuid> = (1..=50).map(Uuid::from_u128).collect();
         let taken = |percent, seed| -> Vec<(Uuid, i64)> {
             let sample = Sample { percent, seed };

@@ -82,7 +82,7 @@ fn said(rows: &[StoredRow], differs_from_calls: Option<&StoredRow>) -> Vec<Strin
     .collect()
 }
 
-/// Breaks tried: quarters not summed into the tenant's hour; agents' rows summed over all grains together.
+/// Break tried: quarters not summed into the tenant's hour.
 #[test]
 fn every_parent_is_the_sum_of_its_children_and_every_tenants_row_of_its_agents() {
     assert_eq!(said(&rows(0, 0), None), Vec::<String>::new());

@@ -10,7 +10,6 @@ use tower::ServiceExt;
 
 use super::fixture::{new_york, roll_up_all, run};
 
-/// Breaks tried: differences of the night counted but not set; the timestamp set though a tenant could not be read.
 #[tokio::test]
 async fn verifications_reach_the_page_of_metrics() {
     let db = TestDb::new().await;
