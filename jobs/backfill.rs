@@ -40,8 +40,8 @@
 //! 6. *Months* read days without a lock on them. T2 marks them, and the mark
 //!    becomes visible together with the days.
 //! 7. *The tenant's zone or the calendar changed after S*: nothing is written, and
-//!    the unit is read again. A zone that changed and changed back left marks on all
-//!    quarters, which S did not see, so hours and days come after T2.
+//!    the unit is read again. Where it changed and changed back, rows that were made
+//!    meanwhile raised generations, and what T2 writes is of the right zone.
 //! 8. *Two scans of the same buckets*: the second finds raised generations.
 //! 9. *The tenant is deleted*: its units go with it. T2 finds no row to finish and
 //!    commits nothing.

@@ -1500,6 +1500,51 @@ CREATE TABLE tally.audit_differences (
 );
 
 COMMENT ON COLUMN tally.audit_differences.call_ids IS 'Calls that explain the difference: the one that is missing or counted twice, else those of the bucket that changed last.';
+CREATE TABLE tally.backfill_units (
+    user_id uuid NOT NULL,
+    backfill_id uuid NOT NULL,
+    from_time timestamp with time zone NOT NULL,
+    to_time timestamp with time zone NOT NULL,
+    state text DEFAULT 'ready'::text NOT NULL,
+    days integer NOT NULL,
+    calls bigint NOT NULL,
+    calls_read bigint DEFAULT 0 NOT NULL,
+    buckets_written integer DEFAULT 0 NOT NULL,
+    buckets_discarded integer DEFAULT 0 NOT NULL,
+    work_seconds double precision DEFAULT 0 NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    error text,
+    not_before timestamp with time zone DEFAULT now() NOT NULL,
+    wait_tier smallint,
+    wait_seq bigint,
+    finished_at timestamp with time zone,
+    CONSTRAINT backfill_units_finished_check CHECK (((state = ANY (ARRAY['done'::text, 'failed'::text])) = (finished_at IS NOT NULL))),
+    CONSTRAINT backfill_units_range_check CHECK ((from_time < to_time)),
+    CONSTRAINT backfill_units_state_check CHECK ((state = ANY (ARRAY['ready'::text, 'marked'::text, 'done'::text, 'failed'::text]))),
+    CONSTRAINT backfill_units_wait_check CHECK ((((state = 'marked'::text) = (wait_tier IS NOT NULL)) AND ((wait_tier IS NULL) = (wait_seq IS NULL))))
+);
+
+CREATE TABLE tally.backfills (
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    user_id uuid,
+    first_day date,
+    last_day date,
+    mode text NOT NULL,
+    method text NOT NULL,
+    state text DEFAULT 'running'::text NOT NULL,
+    max_calls_per_second integer,
+    reason text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    running_since timestamp with time zone DEFAULT now() NOT NULL,
+    next_unit_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT backfills_days_check CHECK ((first_day <= last_day)),
+    CONSTRAINT backfills_finished_check CHECK (((state = ANY (ARRAY['cancelled'::text, 'done'::text, 'failed'::text])) = (finished_at IS NOT NULL))),
+    CONSTRAINT backfills_method_check CHECK ((method = ANY (ARRAY['marks'::text, 'scan'::text]))),
+    CONSTRAINT backfills_mode_check CHECK ((mode = ANY (ARRAY['missing'::text, 'stale'::text, 'all'::text]))),
+    CONSTRAINT backfills_rate_check CHECK ((max_calls_per_second > 0)),
+    CONSTRAINT backfills_state_check CHECK ((state = ANY (ARRAY['running'::text, 'paused'::text, 'cancelled'::text, 'done'::text, 'failed'::text])))
+);
 
 CREATE TABLE tally.calendar (
     zone text NOT NULL,
@@ -2028,6 +2073,11 @@ ALTER TABLE ONLY public.users
 
 ALTER TABLE ONLY tally.audit_differences
     ADD CONSTRAINT audit_differences_pkey PRIMARY KEY (user_id, id);
+ALTER TABLE ONLY tally.backfill_units
+    ADD CONSTRAINT backfill_units_pkey PRIMARY KEY (user_id, backfill_id, from_time);
+
+ALTER TABLE ONLY tally.backfills
+    ADD CONSTRAINT backfills_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY tally.calendar
     ADD CONSTRAINT calendar_pkey PRIMARY KEY (zone, grain, bucket_start);
@@ -2163,6 +2213,9 @@ CREATE INDEX user_sessions_expiry_idx ON public.user_sessions USING btree (user_
 CREATE INDEX audit_differences_bucket_idx ON tally.audit_differences USING btree (user_id, tier, bucket_start);
 
 CREATE INDEX audit_differences_detected_at_idx ON tally.audit_differences USING btree (detected_at);
+CREATE INDEX backfill_units_next_idx ON tally.backfill_units USING btree (backfill_id, state, to_time DESC, user_id);
+
+CREATE INDEX backfills_running_idx ON tally.backfills USING btree (id) WHERE (state = 'running'::text);
 
 CREATE INDEX call_aliases_call_idx ON tally.call_aliases USING btree (user_id, call_id);
 
@@ -2290,6 +2343,9 @@ ALTER TABLE ONLY public.user_sessions
 
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_timezone_fkey FOREIGN KEY (timezone) REFERENCES tally.zones(zone);
+
+ALTER TABLE ONLY tally.backfill_units
+    ADD CONSTRAINT backfill_units_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY tally.calendar
     ADD CONSTRAINT calendar_zone_fkey FOREIGN KEY (zone) REFERENCES tally.zones(zone) ON DELETE CASCADE;
@@ -2626,6 +2682,9 @@ GRANT SELECT ON TABLE public.user_daily_analytics TO tallyline_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.user_sessions TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.audit_differences TO tallyline_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.backfill_units TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.backfills TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.calendar TO tallyline_worker;
 

@@ -59,10 +59,13 @@ pub async fn copy_in(tx: &mut PgConnection, user_id: Uuid, zone: &str, rows: &Ro
     Ok(copied)
 }
 
+/// A COPY statement and the messages that follow it.
+type Stream = (&'static str, Vec<Vec<u8>>);
+
 /// Encodes everything before anything is sent: iterators that lived across the
 /// sending would keep the future from being `Send`, and a sum that does not fit
 /// costs no transaction.
-fn streams(tenant: Tenant<'_>, rows: &Rows) -> Result<[(&'static str, Vec<Vec<u8>>); 3], HistoryError> {
+fn streams(tenant: Tenant<'_>, rows: &Rows) -> Result<[Stream; 3], HistoryError> {
     let quarters = rows.table(Grain::Quarter).iter().map(|row| (Grain::Quarter, row));
     let local = || GRAINS.into_iter().flat_map(|grain| rows.table(grain).iter().map(move |row| (grain, row)));
     let agents = local().filter(|(_, row)| row.agent_id.is_some());
