@@ -5,9 +5,10 @@
 //! marks, [`backfill`] over its units. The others are kinds of the queue. A new job is a new file and a line
 //! in [`registry`].
 
+pub mod archive_calls;
 pub mod audit_rollups;
-pub mod exact;
 pub mod backfill;
+pub mod exact;
 pub mod extend_calendar;
 pub mod process_call_events;
 pub mod purge_expired;
@@ -29,6 +30,7 @@ pub struct Deps {
     pub dashboards_expire_seconds: u32,
     pub retention: purge_expired::Retention,
     pub audit: audit_rollups::Options,
+    pub archive: archive_calls::Options,
 }
 
 /// Every kind of job, one line each.
@@ -37,6 +39,7 @@ pub struct Deps {
 /// When two jobs have the same kind.
 pub fn registry() -> Result<Registry<Deps>, QueueError> {
     Registry::new()
+        .register::<archive_calls::ArchiveCalls>()?
         .register::<audit_rollups::AuditRollups>()?
         .register::<extend_calendar::ExtendCalendar>()?
         .register::<purge_expired::PurgeExpired>()?

@@ -5,10 +5,6 @@
 //! databases of their own on the test server (`fsync` off), or on the one of
 //! `DATABASE_URL`.
 
-
-
-
-
 mod soak;
 mod stage;
 

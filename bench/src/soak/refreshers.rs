@@ -179,11 +179,7 @@ async fn fused(tx: &mut PgConnection, candidates: &Buckets) -> Result<usize, sql
     let upsert = include_str!("../../../sql/rollup/quarter_upsert.sql");
     assert!(upsert.contains(SOURCE), "quarter_upsert.sql reads its buckets in another way now");
     let statement = format!("{LOCKED}\n{}", upsert.replace(SOURCE, "FROM locked b"));
-    sqlx::query(AssertSqlSafe(statement))
-        .bind(&candidates.user_ids)
-        .bind(&candidates.starts)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query(AssertSqlSafe(statement)).bind(&candidates.user_ids).bind(&candidates.starts).execute(&mut *tx).await?;
     sqlx::query(include_str!("../../../sql/rollup/quarter_delete_vanished.sql"))
         .bind(&candidates.user_ids)
         .bind(&candidates.starts)

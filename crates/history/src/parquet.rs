@@ -130,7 +130,6 @@ impl Metadata {
 /// before [`MonthWriter::finish`]; a writer that is dropped leaves nothing.
 pub struct MonthWriter {
     metadata: Metadata,
-    written: Sums,
     directory: PathBuf,
     temporary: tempfile::NamedTempFile,
     writer: Option<BatchedWriter<File>>,
@@ -148,7 +147,7 @@ impl MonthWriter {
             .with_key_value_metadata(Some(KeyValueMetadata::from_static(metadata.pairs())))
             .batched(columns::empty()?.schema())?;
         let directory = directory.to_owned();
-        Ok(MonthWriter { metadata, written: Sums::default(), directory, temporary, writer: Some(writer) })
+        Ok(MonthWriter { metadata, directory, temporary, writer: Some(writer) })
     }
 
     /// Adds calls of the month.
@@ -167,7 +166,6 @@ impl MonthWriter {
             writer.write_batch(&columns::spell_out(calls, from..to)?)?;
             from = to;
         }
-        self.written.add(Sums::of(calls)?);
         Ok(())
     }
 
@@ -178,15 +176,13 @@ impl MonthWriter {
     /// When what was written does not come to what was announced, and when the
     /// disk refuses. Then there is no file, or the old one.
     pub fn finish(mut self) -> Result<PathBuf, HistoryError> {
-        if self.written != self.metadata.sums {
-            return Err(HistoryError::File("the calls do not come to the sums that were announced"));
-        }
         let Some(writer) = self.writer.take() else { return Err(HistoryError::File("the file is finished")) };
         writer.finish()?;
         drop(writer);
         self.temporary.as_file().sync_all()?;
-        // What is read back now is what will be read back later.
-        read_content(self.temporary.path(), &self.metadata, None)?;
+        // Compared with what was announced, and read back once while the calls are
+        // still in the database.
+        collect(self.temporary.path(), &self.metadata, CallsBuilder::default(), (i64::MAX, i64::MIN))?;
         let digest = digest(self.temporary.path())?;
         let path = self.directory.join(self.metadata.file_name(&digest));
         self.temporary.persist(&path).map_err(|error| HistoryError::Io(error.error))?;
@@ -245,8 +241,8 @@ pub fn read_metadata(path: &Path) -> Result<Metadata, HistoryError> {
 /// As [`read_range`].
 pub fn read(path: &Path) -> Result<(Metadata, Calls), HistoryError> {
     let metadata = read_metadata(path)?;
-    let (from, to) = (metadata.start_micros, metadata.end_micros);
-    let calls = read_content(path, &metadata, Some((CallsBuilder::with_identities(), from, to)))?;
+    let month = (metadata.start_micros, metadata.end_micros);
+    let calls = collect(path, &metadata, CallsBuilder::with_identities(), month)?.finish()?;
     Ok((metadata, calls))
 }
 
@@ -258,16 +254,35 @@ pub fn read(path: &Path) -> Result<(Metadata, Calls), HistoryError> {
 /// it says it holds: not their number, or not their fingerprints.
 pub fn read_range(path: &Path, from_micros: i64, to_micros: i64) -> Result<Calls, HistoryError> {
     let metadata = read_metadata(path)?;
-    read_content(path, &metadata, Some((CallsBuilder::default(), from_micros, to_micros)))
+    collect(path, &metadata, CallsBuilder::default(), (from_micros, to_micros))?.finish()
 }
 
-/// Reads and checks a file; collects the calls of the range, if one is given.
-fn read_content(
+/// Adds the calls of a range to a builder, from a file that must be the tenant's
+/// and come to the given sums.
+///
+/// # Errors
+/// As [`read_range`], and when it is another file.
+pub fn read_into(
+    builder: CallsBuilder,
+    path: &Path,
+    user_id: Uuid,
+    sums: Sums,
+    (from_micros, to_micros): (i64, i64),
+) -> Result<CallsBuilder, HistoryError> {
+    let metadata = read_metadata(path)?;
+    if metadata.user_id != user_id || metadata.sums != sums {
+        return Err(HistoryError::File("it is not the file that was registered"));
+    }
+    collect(path, &metadata, builder, (from_micros, to_micros))
+}
+
+/// Reads and checks a file; adds the calls of the range to the builder.
+fn collect(
     path: &Path,
     metadata: &Metadata,
-    wanted: Option<(CallsBuilder, i64, i64)>,
-) -> Result<Calls, HistoryError> {
-    let (mut builder, from, to) = wanted.unwrap_or((CallsBuilder::default(), i64::MAX, i64::MIN));
+    mut builder: CallsBuilder,
+    (from, to): (i64, i64),
+) -> Result<CallsBuilder, HistoryError> {
     let month = metadata.start_micros..metadata.end_micros;
     let (mut found, mut offset) = (Sums::default(), 0);
     let mut text = Vec::new();
@@ -289,13 +304,10 @@ fn read_content(
         }
         offset += part.height();
     }
-    if found.calls != metadata.sums.calls {
-        return Err(HistoryError::File("it holds another number of calls than it says"));
-    }
     if found != metadata.sums {
-        return Err(HistoryError::File("its calls' fingerprints are not those that it says"));
+        return Err(HistoryError::File("its calls do not come to the sums that it announces"));
     }
-    builder.finish()
+    Ok(builder)
 }
 
 fn read_part(path: &Path, offset: usize) -> Result<DataFrame, HistoryError> {

@@ -97,7 +97,7 @@ fn parts_are_written_and_read_one_after_the_other() {
 
 #[test]
 fn other_calls_than_announced_leave_no_file() {
-    // Fails when `finish` does not compare, and when `write` takes any time.
+    // Fails when `finish` does not read back, and when `write` takes any time.
     let directory = tempfile::tempdir().unwrap();
     let mut writer = MonthWriter::create(directory.path(), metadata(&calls(0..10))).unwrap();
     assert!(writer.write(&calls(1000..1001)).is_err(), "a call of the next month");

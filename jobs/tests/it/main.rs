@@ -1,9 +1,10 @@
 //! Behaviour of the jobs against a real database.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod archive;
 mod audit;
-mod exact;
 mod backfill;
+mod exact;
 mod history_rows;
 mod process;
 mod races;
