@@ -141,6 +141,11 @@ async fn the_ledger_still_knows_which_calls_there_are() {
     let charge = "INSERT INTO credit_transactions (user_id, type, amount_micros, balance_after_micros, description, call_id, charge_no)
                   SELECT id, 'usage', -1, 0, 'none', gen_random_uuid(), 0 FROM users";
     assert_eq!(code(execute(&db, charge).await).as_deref(), Some("23503"));
+    // A tenant's ledger knows the tenant's calls only.
+    tenant(&db, "UTC").await;
+    let foreign = "INSERT INTO credit_transactions (user_id, type, amount_micros, balance_after_micros, description, call_id, charge_no)
+                   SELECT u.id, 'usage', -1, 0, 'foreign', c.id, 0 FROM users u JOIN calls c ON c.user_id <> u.id LIMIT 1";
+    assert_eq!(code(execute(&db, foreign).await).as_deref(), Some("23503"));
     let moved = "UPDATE credit_transactions SET call_id = gen_random_uuid()";
     assert_eq!(code(execute(&db, moved).await).as_deref(), Some("23503"));
 }
