@@ -6,6 +6,7 @@
 //! in [`registry`].
 
 pub mod analyze_trends;
+pub mod archive_calls;
 pub mod audit_rollups;
 pub mod backfill;
 pub mod exact;
@@ -30,6 +31,7 @@ pub struct Deps {
     pub dashboards_expire_seconds: u32,
     pub retention: purge_expired::Retention,
     pub audit: audit_rollups::Options,
+    pub archive: archive_calls::Options,
 }
 
 /// Every kind of job, one line each.
@@ -39,6 +41,7 @@ pub struct Deps {
 pub fn registry() -> Result<Registry<Deps>, QueueError> {
     Registry::new()
         .register::<analyze_trends::AnalyzeTrends>()?
+        .register::<archive_calls::ArchiveCalls>()?
         .register::<audit_rollups::AuditRollups>()?
         .register::<extend_calendar::ExtendCalendar>()?
         .register::<purge_expired::PurgeExpired>()?

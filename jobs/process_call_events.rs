@@ -26,6 +26,9 @@ use uuid::Uuid;
 use self::claim::{Lane, PendingId};
 use self::intake::Intake;
 
+/// SQLSTATE of a change to calls that have gone to history.
+const FROZEN: &str = "23T01";
+
 /// What one unit may do at most.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -138,8 +141,8 @@ async fn apply_or_split(
                 let Some(code) = error.is_data() else { return Err(error) };
                 if batch.len() == 1 {
                     tracing::warn!(sqlstate = %code, inbox_id = batch[0].inbox_id, "event refused by the database, quarantined");
-                    taken +=
-                        quarantine_alone(pool, batch[0], "data_error", &format!("SQLSTATE {code}"), release).await?;
+                    let reason = if code == FROZEN { "frozen" } else { "data_error" };
+                    taken += quarantine_alone(pool, batch[0], reason, &format!("SQLSTATE {code}"), release).await?;
                 } else {
                     metrics::counter!("tallyline_process_batches_split_total").increment(1);
                     let second = batch.split_off(batch.len() / 2);

@@ -1,6 +1,7 @@
 //! The running process: which roles it plays, how they start and how they stop.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,8 @@ use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
 use tallyline_jobs::{
-    Backfill, Deps, ProcessCallEvents, RollUp, audit_rollups, backfill, extend_calendar, process_call_events,
-    purge_expired, roll_up,
+    Backfill, Deps, ProcessCallEvents, RollUp, archive_calls, audit_rollups, backfill, extend_calendar,
+    process_call_events, purge_expired, roll_up,
 };
 use tallyline_queue::{Hint, Missed, Overlap, Runner, ScheduleSpec};
 use tokio::net::TcpListener;
@@ -251,6 +252,10 @@ fn deps(config: &Config, pool: &PgPool) -> Deps {
             audit_difference_days: keep.audit_difference_days,
         },
         audit: audit_rollups::Options { tenants: config.audit.sample_tenants, buckets: config.audit.sample_buckets },
+        archive: archive_calls::Options {
+            directory: (!config.history.dir.is_empty()).then(|| PathBuf::from(&config.history.dir)),
+            calls_months: keep.calls_months,
+        },
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection, PgPool};
 use tallyline_history::rebuild::{self, Rows};
-use tallyline_history::{Calendar, Calls, Grain};
+use tallyline_history::{Archive, Calendar, Calls, Grain};
 use uuid::Uuid;
 
 use super::BackfillError;
@@ -113,7 +113,8 @@ async fn read(pool: &PgPool, unit: &Unit) -> Result<Snapshot, BackfillError> {
     }
     let marks = sqlx::query_file!("../sql/backfill/marks.sql", user_id, from, to).fetch_all(&mut *tx).await?;
     let marks = marks.into_iter().map(|m| (m.seq, (m.tier, m.bucket_start.timestamp_micros()))).collect();
-    let calls = tallyline_history::scan(&mut tx, user_id, from, to).await?;
+    // Of frozen time the calls come from their files.
+    let calls = Archive::load(&mut tx, user_id).await?.scan(&mut tx, from, to).await?;
     tx.rollback().await?;
     Ok(Snapshot { zone: range.zone, calendar_digest, from, to, generations, used, marks, calendar, calls })
 }

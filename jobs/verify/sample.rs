@@ -185,6 +185,12 @@ impl TenantSample<'_> {
     }
 
     async fn check(&mut self, grain: Grain, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<(), VerifyError> {
+        // Frozen quarters have no calls but in files, which `tallyline verify` reads.
+        let from =
+            if grain == Grain::Quarter { self.frozen_before().await?.map_or(from, |at| from.max(at)) } else { from };
+        if from >= to {
+            return Ok(());
+        }
         let marks = Marks::load_range(self.tx, self.user_id, grain, from, to).await?;
         let mut expected = Children::with_sets();
         let (rows, against) = if grain == Grain::Quarter {
@@ -253,6 +259,13 @@ impl TenantSample<'_> {
             }
             Grain::Month => self.rows(Grain::Day, from, to).await,
         }
+    }
+
+    async fn frozen_before(&mut self) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+        sqlx::query_scalar("SELECT frozen_before FROM tally.history_horizons WHERE user_id = $1")
+            .bind(self.user_id)
+            .fetch_optional(&mut *self.tx)
+            .await
     }
 
     /// The figures of the quarters by their calls.

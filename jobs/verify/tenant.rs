@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use sqlx::{Connection, PgConnection};
-use tallyline_history::{BucketFigures, BucketKey, Calendar, Figures, Grain};
+use tallyline_history::{Archive, BucketFigures, BucketKey, Calendar, Figures, Grain};
 use uuid::Uuid;
 
 use super::compare::{Comparison, Sums};
@@ -41,6 +41,7 @@ pub(super) async fn check(
     let Some(zone) = zone else { return Ok(()) };
     let calendar = Arc::new(Calendar::load(&mut tx, &zone).await?);
     let marks = Marks::load(&mut tx, user_id).await?;
+    let archive = Archive::load(&mut tx, user_id).await?;
     charges::check_balance(&mut tx, user_id, report).await?;
     if options.from.is_none() && options.to.is_none() && options.sample.is_none() {
         charges::check_charges(&mut tx, user_id, report).await?;
@@ -48,7 +49,7 @@ pub(super) async fn check(
     let stretches = stretches(&mut tx, user_id, &calendar, options).await?;
     let before = report.differences.len();
     let sums = Sums::default();
-    let mut check = TenantCheck { tx: &mut tx, user_id, calendar, marks, calls_at_once, report, sums };
+    let mut check = TenantCheck { tx: &mut tx, user_id, calendar, marks, archive, calls_at_once, report, sums };
     for stretch in stretches {
         if options.sample.is_some_and(|sample| !sample.takes(user_id, stretch.from)) {
             check.report.stretches_left_out += 1;
@@ -83,6 +84,7 @@ struct TenantCheck<'a> {
     user_id: Uuid,
     calendar: Arc<Calendar>,
     marks: Marks,
+    archive: Archive,
     calls_at_once: i64,
     report: &'a mut VerifyReport,
     /// Of the present stretch.
@@ -100,7 +102,8 @@ impl TenantCheck<'_> {
             to
         )
         .fetch_one(&mut *self.tx)
-        .await?;
+        .await?
+        .saturating_add(self.archive.calls_at_most(from, to));
         let mut months = Counted::new();
         for (from, to) in ranges::days(&self.calendar, stretch, calls, self.calls_at_once) {
             let mut figures = self.count(instant(from)?, instant(to)?).await?;
@@ -119,8 +122,9 @@ impl TenantCheck<'_> {
         Ok(())
     }
 
+    /// Counts the calls, of frozen time those in files.
     async fn count(&mut self, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Figures, VerifyError> {
-        let calls = tallyline_history::scan(&mut *self.tx, self.user_id, from, to).await?;
+        let calls = self.archive.scan(&mut *self.tx, from, to).await?;
         let calendar = Arc::clone(&self.calendar);
         let counting = tokio::task::spawn_blocking(move || tallyline_history::recompute(&calls, &calendar));
         Ok(counting.await.map_err(|_| VerifyError::Interrupted)??)

@@ -32,6 +32,7 @@ SELECT b.user_id, b.bucket_start, k.agent_id, b.generation,
        k.duration_values, k.duration_counts, k.contact_ids
 FROM unnest($1::uuid[], $2::timestamptz[], $3::bigint[]) AS b (user_id, bucket_start, generation)
 CROSS JOIN LATERAL tally.count_calls(b.user_id, b.bucket_start, b.bucket_start + interval '15 minutes') k
+WHERE b.bucket_start >= tally.frozen_before(b.user_id)
 ORDER BY b.user_id, b.bucket_start, k.agent_id
 ON CONFLICT (user_id, bucket_start, agent_id) DO UPDATE SET (
     generation,

@@ -25,6 +25,7 @@ pub struct Config {
     pub refresh_kpi_summary: RefreshKpiSummary,
     pub rebuild_dashboards: RebuildDashboards,
     pub audit: Audit,
+    pub history: History,
     pub retention: Retention,
     pub log: Log,
     #[serde(default)]
@@ -135,6 +136,13 @@ pub struct Audit {
     pub sample_buckets: i64,
 }
 
+/// Files of calls that are past their retention.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct History {
+    pub dir: String,
+}
+
 /// How long things are kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -145,6 +153,7 @@ pub struct Retention {
     pub quarantine_days: i32,
     pub job_history_days: i32,
     pub audit_difference_days: i32,
+    pub calls_months: i32,
 }
 
 /// Logs.

@@ -246,6 +246,12 @@ pub const GROUPS: &[Group] = &[
                 "Buckets of scans: written, or discarded because live work had recomputed them",
             ),
             counter("tallyline_purged_rows_total", &["what"], "Rows removed because their time of keeping was over"),
+            counter("tallyline_history_archived_calls_total", &[], "Calls that went to history files"),
+            counter(
+                "tallyline_history_months_refused_total",
+                &["reason"],
+                "Months that could not go to a file: `marked` or `changed` (tried again next night), `error`",
+            ),
         ],
     },
     Group {

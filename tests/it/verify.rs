@@ -1,5 +1,6 @@
 //! `verify` finds what is wrong with the figures, all of it and nothing else.
 
+mod archive;
 mod damage;
 mod fixture;
 mod metrics;

@@ -167,10 +167,6 @@ impl Dictionary {
         self.ids.push(id);
         Ok(number)
     }
-
-    pub(crate) fn into_ids(self) -> Vec<Uuid> {
-        self.ids
-    }
 }
 
 /// Collects rows into columns.

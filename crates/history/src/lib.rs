@@ -2,6 +2,7 @@
 //! grouped by Polars, and come out as the same counters that the roll-ups hold.
 //! Nothing here shares code or SQL with the job that fills the roll-ups.
 
+pub mod archive;
 pub mod calendar;
 pub mod calls;
 pub mod error;
@@ -14,6 +15,7 @@ pub mod scan;
 pub mod trends;
 pub mod wire;
 
+pub use archive::Archive;
 pub use calendar::{Calendar, LocalBucket, OffsetPeriod};
 pub use calls::{CallRow, Calls, CallsBuilder, Identities, Lead};
 pub use error::HistoryError;

@@ -47,7 +47,7 @@ pub async fn scan_with_identities(
     scan_into(CallsBuilder::with_identities(), tx, user_id, from, to).await
 }
 
-async fn scan_into(
+pub(crate) async fn scan_into(
     mut builder: CallsBuilder,
     tx: &mut PgConnection,
     user_id: Uuid,

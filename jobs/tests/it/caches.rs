@@ -23,8 +23,15 @@ fn deps(db: &TestDb, expire_seconds: u32) -> Arc<Deps> {
         password_reset_days: 7,
         quarantine_days: 90,
         job_history_days: 14,
+        audit_difference_days: 30,
     };
-    Arc::new(Deps { pool: db.pool.clone(), dashboards_expire_seconds: expire_seconds, retention })
+    Arc::new(Deps {
+        pool: db.pool.clone(),
+        dashboards_expire_seconds: expire_seconds,
+        retention,
+        audit: audit_rollups::Options { tenants: 1, buckets: 1 },
+        archive: archive_calls::Options { directory: None, calls_months: 0 },
+    })
 }
 
 /// A worker as a process has one, with a lease and connections of its own.

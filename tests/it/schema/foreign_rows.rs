@@ -31,11 +31,6 @@ const POINTERS: &[(&str, &str, Target)] = &[
         spare_contact,
     ),
     (
-        "credit_transactions_user_id_call_id_fkey",
-        "UPDATE public.credit_transactions SET call_id = $2 WHERE user_id = $1",
-        spare_call,
-    ),
-    (
         "customers_user_id_contact_id_fkey",
         "UPDATE public.customers SET contact_id = $2 WHERE user_id = $1",
         spare_contact,

@@ -81,6 +81,9 @@ WITH u AS (
 ), backfill_units AS (
     INSERT INTO tally.backfill_units (user_id, backfill_id, from_time, to_time, days, calls)
     SELECT user_id, agent_id, t, t + interval '1 day', 1, 2 FROM k
+), history_files AS (
+    INSERT INTO tally.history_files (user_id, month_start, month_end, path, calls, fingerprint_hi, fingerprint_lo)
+    SELECT user_id, t, t + interval '1 month', 'file', 1, 1, 1 FROM k
 ), jobs AS (
     INSERT INTO tally.jobs (kind, queue, user_id, coalesce_key, run_at, created_at) SELECT 'work', 'default', user_id, 'key', t, t FROM k
 ), job_history AS (

@@ -144,9 +144,9 @@ async fn a_check_that_fails_leaves_no_broken_connection_behind() {
     let db = TestDb::new().await;
     let user_id = new_york(&db).await;
     let pool = sqlx::postgres::PgPoolOptions::new().max_connections(1).connect(&db.admin_url).await.unwrap();
-    sqlx::query("ALTER VIEW tally.call_metrics RENAME TO hidden").execute(&pool).await.unwrap();
+    sqlx::query("ALTER TABLE public.lead_analytics RENAME TO hidden").execute(&pool).await.unwrap();
     assert!(verify(&pool, VerifyOptions::default(), |_| {}).await.is_err());
-    sqlx::query("ALTER VIEW tally.hidden RENAME TO call_metrics").execute(&pool).await.unwrap();
+    sqlx::query("ALTER TABLE public.hidden RENAME TO lead_analytics").execute(&pool).await.unwrap();
     let counted: i64 = sqlx::query_scalar("SELECT count(*) FROM public.calls WHERE user_id = $1")
         .bind(user_id)
         .fetch_one(&pool)

@@ -156,6 +156,14 @@ pub(super) const CASES: &[Case] = &[
         &[r"secret_sha256 = '\x00'"],
         &["secret_sha256 = sha256(secret_sha256)"],
     ),
+    case("tally.history_files", "history_files_calls_check", &["calls = 0", "calls = -1"], &["calls = 1"]),
+    case("tally.history_files", "history_files_path_check", &["path = ''"], &["path = '/'"]),
+    case(
+        "tally.history_files",
+        "history_files_range_check",
+        &["month_end = month_start"],
+        &["month_end = month_start + interval '1 microsecond'"],
+    ),
     case("tally.inbox", "inbox_body_sha256_check", &[r"body_sha256 = '\x00'"], &["body_sha256 = sha256(body_sha256)"]),
     case(
         "tally.inbox",
