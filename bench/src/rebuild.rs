@@ -238,8 +238,17 @@ async fn to_parquet(
             if calls.is_empty() {
                 continue;
             }
-            let path = folder.join(format!("{}-{}.parquet", tenant.user_id, month.date));
-            parquet::write(&calls, &path)?;
+            let metadata = parquet::Metadata {
+                user_id: tenant.user_id,
+                month: month.date,
+                zone: tenant.zone.to_owned(),
+                start_micros: month.start_micros,
+                end_micros: month.end_micros,
+                sums: parquet::Sums::of(&calls)?,
+            };
+            let mut writer = parquet::MonthWriter::create(folder, metadata)?;
+            writer.write(&calls)?;
+            let path = writer.finish()?;
             files.push((path, calendar.clone()));
         }
     }
@@ -249,7 +258,7 @@ async fn to_parquet(
 async fn compute(files: Vec<(std::path::PathBuf, Calendar)>) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(move || {
         for (path, calendar) in files {
-            let calls = parquet::read(&path)?;
+            let (_, calls) = parquet::read(&path)?;
             let rows = rebuild::rows(&calls, &calendar)?;
             anyhow::ensure!(!rows.table(tallyline_history::Grain::Quarter).is_empty(), "a file without figures");
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde_json::Value;
-use tallyline_jobs::{Deps, purge_expired, registry};
+use tallyline_jobs::{Deps, archive_calls, audit_rollups, purge_expired, registry};
 use tallyline_queue::Runner;
 use tallyline_testkit::{TestDb, wait_until};
 use uuid::Uuid;
@@ -266,7 +266,7 @@ async fn trends_are_asked_for_when_a_past_day_changed() {
 }
 
 /// One statement makes the rows of all tenants: nothing in one tenant's data may
-/// fail it. Break seen: the view as it was before 20260301000700 fails for the
+/// fail it. Break seen: the view as it was before 20260301000800 fails for the
 /// zone that the server has lost.
 #[tokio::test]
 async fn one_tenants_data_cannot_fail_the_view() {
