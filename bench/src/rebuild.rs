@@ -36,6 +36,9 @@ pub struct Args {
     json: bool,
 }
 
+/// Start, end, local date, local hour.
+type Bucket = (DateTime<Utc>, DateTime<Utc>, chrono::NaiveDate, Option<i32>);
+
 struct Tenant {
     user_id: Uuid,
     zone: &'static str,
@@ -141,13 +144,12 @@ async fn group_tenant(db: &TestDb, tenant: &Tenant, writing: bool) -> anyhow::Re
         ),
     ];
     for (tier, agents, users) in larger {
-        let buckets: Vec<(DateTime<Utc>, DateTime<Utc>, chrono::NaiveDate, Option<i32>)> =
-            sqlx::query_as(include_str!("../sql/buckets_with_quarters.sql"))
-                .bind(tenant.user_id)
-                .bind(tenant.zone)
-                .bind(tier)
-                .fetch_all(&mut *tx)
-                .await?;
+        let buckets: Vec<Bucket> = sqlx::query_as(include_str!("../sql/buckets_with_quarters.sql"))
+            .bind(tenant.user_id)
+            .bind(tenant.zone)
+            .bind(tier)
+            .fetch_all(&mut *tx)
+            .await?;
         let count = buckets.len();
         for statement in [agents, users] {
             sqlx::query(statement)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use sqlx::{AssertSqlSafe, PgConnection, Row};
+use sqlx::{PgConnection, Row};
 use tallyline_jobs::roll_up::steps::{self, Buckets};
 use tallyline_jobs::roll_up::{self, Options, TIERS, Tier};
 
@@ -171,7 +171,7 @@ fn unlocked(candidates: &Buckets) -> Buckets {
 
 /// Lock, consumption and computation in one statement: what is computed has the
 /// snapshot of before the lock.
-#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "the product's own text, broken on purpose")]
+#[expect(clippy::disallowed_types, reason = "the product's own text, broken on purpose")]
 async fn fused(tx: &mut PgConnection, candidates: &Buckets) -> Result<usize, sqlx::Error> {
     const SOURCE: &str =
         "FROM unnest($1::uuid[], $2::timestamptz[], $3::bigint[]) AS b (user_id, bucket_start, generation)";
@@ -179,7 +179,11 @@ async fn fused(tx: &mut PgConnection, candidates: &Buckets) -> Result<usize, sql
     let upsert = include_str!("../../../sql/rollup/quarter_upsert.sql");
     assert!(upsert.contains(SOURCE), "quarter_upsert.sql reads its buckets in another way now");
     let statement = format!("{LOCKED}\n{}", upsert.replace(SOURCE, "FROM locked b"));
-    sqlx::query(AssertSqlSafe(statement)).bind(&candidates.user_ids).bind(&candidates.starts).execute(&mut *tx).await?;
+    sqlx::query(sqlx::AssertSqlSafe(statement))
+        .bind(&candidates.user_ids)
+        .bind(&candidates.starts)
+        .execute(&mut *tx)
+        .await?;
     sqlx::query(include_str!("../../../sql/rollup/quarter_delete_vanished.sql"))
         .bind(&candidates.user_ids)
         .bind(&candidates.starts)
