@@ -66,8 +66,7 @@ fn code(result: Result<u64, sqlx::Error>) -> Option<String> {
     result.err()?.as_database_error()?.code().map(|code| code.into_owned())
 }
 
-/// Breaks tried: mark_calls_deleted without its condition on the horizon;
-/// `quarter_delete_vanished.sql` without it (the rows go when a mark comes).
+/// Break tried: mark_calls_deleted without its condition on the horizon.
 #[tokio::test]
 async fn old_months_go_to_files_and_their_figures_and_charges_stay() {
     let (db, directory) = (TestDb::new().await, tempfile::tempdir().unwrap());
@@ -99,7 +98,7 @@ async fn old_months_go_to_files_and_their_figures_and_charges_stay() {
     assert_eq!(number(&db, "SELECT sum(total_calls)::bigint FROM tally.quarter_rollups").await, 400);
 }
 
-/// Breaks tried: each of the triggers `calls_frozen_…`, `leads_frozen_…` dropped.
+/// Break tried: removed frozen calls are marked.
 #[tokio::test]
 async fn what_would_change_frozen_calls_is_refused() {
     let (db, directory) = (TestDb::new().await, tempfile::tempdir().unwrap());
@@ -132,7 +131,7 @@ async fn what_would_change_frozen_calls_is_refused() {
     assert_eq!(number(&db, "SELECT count(*) FROM calls").await, 0);
 }
 
-/// Break tried: calls_keep_charged and credit_transactions_call_inserted dropped.
+/// Break tried: the trigger calls_keep_charged dropped.
 #[tokio::test]
 async fn the_ledger_still_knows_which_calls_there_are() {
     let db = TestDb::new().await;
@@ -168,8 +167,7 @@ async fn a_late_event_of_a_frozen_month_goes_to_quarantine_as_frozen() {
     assert_eq!(number(&db, "SELECT count(*) FROM tally.rollup_marks").await, 0);
 }
 
-/// Breaks tried: the check of `marked` left out; the comparison of the written sums
-/// in `parquet::collect` left out; that of the days left out.
+/// Break tried: the check of `marked` left out.
 #[tokio::test]
 async fn a_month_that_is_marked_or_differs_stays() {
     let (db, directory) = (TestDb::new().await, tempfile::tempdir().unwrap());
@@ -197,8 +195,7 @@ async fn a_month_that_is_marked_or_differs_stays() {
     assert_eq!(run(&db, &directory).await, 2);
 }
 
-/// Breaks tried: `lock_tenant.sql` without FOR UPDATE, and `hold_tenants` without
-/// its lock: the freeze then overtakes the change, whose call is gone for good.
+/// Break tried: `lock_tenant.sql` without FOR UPDATE: the freeze does not wait there.
 #[tokio::test]
 async fn a_change_under_way_is_waited_for_and_keeps_the_month() {
     let (db, directory) = (TestDb::new().await, tempfile::tempdir().unwrap());

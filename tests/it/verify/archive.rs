@@ -8,9 +8,7 @@ use uuid::Uuid;
 
 use super::fixture::{calls, named, new_york, roll_up_all, run, tenant, verified};
 
-/// Break tried: without the files (`Archive::scan` of the table alone) every frozen
-/// row is a difference; with the frozen part read from the table as well, calls that
-/// are not removed yet count twice.
+/// From the table alone, every frozen row would be too much.
 #[tokio::test]
 async fn frozen_rows_are_compared_with_the_calls_in_files() {
     let (db, user_id, directory) = archived().await;
@@ -27,7 +25,6 @@ async fn frozen_rows_are_compared_with_the_calls_in_files() {
     drop(directory);
 }
 
-/// Break tried: the sums of the registration not compared with those of the file.
 #[tokio::test]
 async fn a_file_that_is_damaged_gone_or_another_is_named_loudly() {
     let (db, user_id, directory) = archived().await;
