@@ -190,37 +190,56 @@ enum Release {
 /// Applies a batch in one transaction; returns how many events it took.
 async fn apply(pool: &PgPool, ids: &[PendingId], options: &Options, release: Release) -> Result<usize, ProcessError> {
     let mut tx = pool.begin().await?;
-    let lanes = claim::lock_lanes(&mut tx, ids).await?;
+    match apply_in(&mut tx, ids, options, release).await {
+        Ok(None) => Ok(0),
+        Ok(Some(intake)) => {
+            tx.commit().await?;
+            intake.record_metrics();
+            Ok(intake.len())
+        }
+        Err(error) => {
+            // Waited for: dropped, it would let go of the lanes at some later time, and
+            // the halves of the batch would be passed by as somebody else's.
+            tx.rollback().await?;
+            Err(error)
+        }
+    }
+}
+
+/// None when another worker is at the lanes.
+async fn apply_in(
+    tx: &mut PgConnection,
+    ids: &[PendingId],
+    options: &Options,
+    release: Release,
+) -> Result<Option<Intake>, ProcessError> {
+    let lanes = claim::lock_lanes(tx, ids).await?;
     let held: Vec<PendingId> = ids.iter().copied().filter(|id| lanes.contains_key(&id.user_id)).collect();
     if held.is_empty() {
-        // Another worker is at these lanes.
-        return Ok(0);
+        return Ok(None);
     }
-    let mut intake = intake::fetch(&mut tx, &held).await?;
-    assign::release_quarantined(&mut tx, &intake).await?;
-    let freed = assign::waiting_for(&mut tx, &intake).await?;
+    let mut intake = intake::fetch(tx, &held).await?;
+    assign::release_quarantined(tx, &intake).await?;
+    let freed = assign::waiting_for(tx, &intake).await?;
     if !freed.is_empty() {
-        intake.extend(intake::fetch(&mut tx, &freed).await?);
+        intake.extend(intake::fetch(tx, &freed).await?);
     }
-    let assigned = assign::assign(&mut tx, &mut intake).await?;
-    let states = calls::fold(&mut tx, &assigned).await?;
-    effects::write(&mut tx, &lanes, states).await?;
-
-    let taken = finish(&mut tx, &intake, options).await?;
+    let assigned = assign::assign(tx, &mut intake).await?;
+    let states = calls::fold(tx, &assigned).await?;
+    effects::write(tx, &lanes, states).await?;
+    finish(tx, &intake, options).await?;
     if release == Release::Lanes {
-        claim::release_lanes(&mut tx, &lanes).await?;
+        claim::release_lanes(tx, &lanes).await?;
     }
-    tx.commit().await?;
-    intake.record_metrics();
-    Ok(taken)
+    Ok(Some(intake))
 }
 
 /// Ends the batch's pending rows: applied, in quarantine, or waiting.
-async fn finish(tx: &mut PgConnection, intake: &Intake, options: &Options) -> Result<usize, ProcessError> {
+async fn finish(tx: &mut PgConnection, intake: &Intake, options: &Options) -> Result<(), ProcessError> {
     intake::insert_quarantine(tx, &intake.quarantined).await?;
     intake::set_waiting(tx, &intake.waiting, options.twilio_wait_seconds).await?;
     claim::delete_pending(tx, &intake.ended()).await?;
-    Ok(intake.len())
+    Ok(())
 }
 
 async fn quarantine_alone(

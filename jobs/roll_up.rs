@@ -16,7 +16,7 @@ pub mod steps;
 
 use std::time::Instant;
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 pub use debounce::Debounce;
 use steps::Buckets;
@@ -147,27 +147,38 @@ async fn transaction(pool: &PgPool, tier: Tier, candidates: &Buckets, options: &
         // Another worker holds them all; what it leaves stays marked.
         return Ok(0);
     }
-    let worked = async {
-        let consumed_at = steps::consume_marks(&mut tx, tier, &locked).await?;
-        let began = Instant::now();
-        steps::replace(&mut tx, tier, &locked).await?;
-        let weights = steps::weights(&mut tx, tier, &locked).await?;
-        let rest_until = options.debounce.rest_until(consumed_at, began.elapsed(), &weights);
-        steps::bump(&mut tx, tier, &locked, &rest_until).await?;
-        steps::mark_parents(&mut tx, tier, &locked).await?;
-        if matches!(tier, Tier::Day | Tier::Month) {
-            steps::request_followers(&mut tx, &locked.user_ids, options).await?;
-        }
-        tx.commit().await
-    };
-    if let Err(error) = worked.await {
+    if let Err(error) = recompute_locked(&mut tx, tier, &locked, options).await {
+        // Waited for: dropped, it would let go of the buckets at some later time, and
+        // the halves of the batch would be passed by as somebody else's.
+        tx.rollback().await?;
         return Err(Failure { locked, error });
     }
+    tx.commit().await?;
     metrics::counter!("tallyline_rollup_buckets_recomputed_total", "tier" => tier.as_str())
         .increment(locked.len() as u64);
     metrics::histogram!("tallyline_rollup_duration_seconds", "tier" => tier.as_str())
         .record(started.elapsed().as_secs_f64());
     Ok(locked.len())
+}
+
+/// The rest of the protocol: consume, recompute, mark the parents.
+async fn recompute_locked(
+    tx: &mut PgConnection,
+    tier: Tier,
+    locked: &Buckets,
+    options: &Options,
+) -> Result<(), sqlx::Error> {
+    let consumed_at = steps::consume_marks(tx, tier, locked).await?;
+    let began = Instant::now();
+    steps::replace(tx, tier, locked).await?;
+    let weights = steps::weights(tx, tier, locked).await?;
+    let rest_until = options.debounce.rest_until(consumed_at, began.elapsed(), &weights);
+    steps::bump(tx, tier, locked, &rest_until).await?;
+    steps::mark_parents(tx, tier, locked).await?;
+    if matches!(tier, Tier::Day | Tier::Month) {
+        steps::request_followers(tx, &locked.user_ids, options).await?;
+    }
+    Ok(())
 }
 
 async fn note_failure(pool: &PgPool, tier: Tier, failed: &Buckets, error: &sqlx::Error) -> Result<(), sqlx::Error> {

@@ -171,7 +171,7 @@ fn unlocked(candidates: &Buckets) -> Buckets {
 
 /// Lock, consumption and computation in one statement: what is computed has the
 /// snapshot of before the lock.
-#[expect(clippy::disallowed_types, reason = "the product's own text, broken on purpose")]
+#[expect(clippy::disallowed_methods, reason = "the product's own text, broken on purpose")]
 async fn fused(tx: &mut PgConnection, candidates: &Buckets) -> Result<usize, sqlx::Error> {
     const SOURCE: &str =
         "FROM unnest($1::uuid[], $2::timestamptz[], $3::bigint[]) AS b (user_id, bucket_start, generation)";

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tallyline_jobs::roll_up as job;
 use tallyline_testkit::TestDb;
@@ -183,4 +184,91 @@ async fn concurrent_writers_and_refreshers_end_exact() {
     roll_up(&db).await;
     assert_eq!(number(&db, "SELECT count(*) FROM tally.rollup_marks").await, 0);
     check_exact(&db).await;
+}
+
+/// A bucket that cannot be recomputed (here, one beyond the calendar's end) rests
+/// and says why; those of its batch, and of other tenants, are recomputed.
+/// Break tried: the failure handed on instead of halved; nobody's figures appear.
+#[tokio::test]
+async fn a_poisoned_bucket_holds_up_nobody() {
+    let db = TestDb::new().await;
+    let poisoned = tenant(&db, "Asia/Kolkata").await;
+    let other = tenant(&db, "UTC").await;
+    seed_calls(&db, poisoned, &["2026-03-31 18:30Z"]).await;
+    seed_calls(&db, other, &["2026-03-31 18:30Z"]).await;
+    sqlx::query("UPDATE calls SET started_at = '2051-01-01 00:00Z' WHERE id = (SELECT id FROM calls WHERE user_id = $1 ORDER BY started_at LIMIT 1)")
+        .bind(poisoned)
+        .execute(&db.admin)
+        .await
+        .unwrap();
+    roll_up(&db).await;
+    let counted = "SELECT sum(total_calls)::bigint FROM user_analytics WHERE grain = 'month'";
+    let calls = number(&db, "SELECT count(*) FROM calls").await;
+    assert_eq!(number(&db, counted).await, calls - 1);
+    assert_eq!(number(&db, "SELECT count(*) FROM tally.rollup_marks").await, 1, "the mark stays");
+    let failing = "SELECT count(*) FROM tally.rollup_buckets WHERE failures = 1 AND not_before > now() AND last_error LIKE 'SQLSTATE 23502%'";
+    assert_eq!(number(&db, failing).await, 1);
+
+    // Its call comes to its senses, the rest is over: it is like any other bucket.
+    sqlx::query("UPDATE calls SET started_at = '2026-04-01 00:00Z' WHERE started_at > '2050-01-01'")
+        .execute(&db.admin)
+        .await
+        .unwrap();
+    sqlx::query("UPDATE tally.rollup_buckets SET not_before = now()").execute(&db.admin).await.unwrap();
+    roll_up(&db).await;
+    check_exact(&db).await;
+    assert_eq!(number(&db, "SELECT count(*) FROM tally.rollup_buckets WHERE failures > 0").await, 0);
+}
+
+/// A bucket that was just recomputed waits with its marks, others do not; the
+/// exact read counts it all the same. Break tried: `not_before` left out of
+/// candidates.sql.
+#[tokio::test]
+async fn a_bucket_rests_after_it_was_recomputed() {
+    let db = TestDb::new().await;
+    let user = tenant(&db, "UTC").await;
+    seed_calls(&db, user, &["2026-03-31 18:30Z"]).await;
+    let resting = job::Options {
+        debounce: job::Debounce { least: Duration::from_secs(3600), cost_factor: 5 },
+        ..job::Options::default()
+    };
+    while job::run_unit(&db.pool, &resting).await.unwrap() > 0 {}
+    sqlx::query("UPDATE calls SET cost_micros = cost_micros + 1000000").execute(&db.pool).await.unwrap();
+    assert_eq!(job::run_unit(&db.pool, &resting).await.unwrap(), 0, "all of them rest");
+    let new_bucket =
+        "UPDATE calls SET started_at = '2026-05-01 00:00Z' WHERE id = (SELECT min(id::text)::uuid FROM calls)";
+    sqlx::query(new_bucket).execute(&db.pool).await.unwrap();
+    assert!(job::run_unit(&db.pool, &resting).await.unwrap() > 0, "a new bucket does not");
+    sqlx::query("UPDATE tally.rollup_buckets SET not_before = now()").execute(&db.admin).await.unwrap();
+    roll_up(&db).await;
+    check_exact(&db).await;
+}
+
+/// One tenant marks everything it has; another's single change is among the very
+/// next buckets. Break tried: candidates ordered by bucket instead of by turn.
+#[tokio::test]
+async fn one_tenants_pile_does_not_hold_up_another() {
+    let db = TestDb::new().await;
+    let busy = tenant(&db, "UTC").await;
+    let quiet = tenant(&db, "Asia/Kolkata").await;
+    let days =
+        ["2026-03-01 18:30Z", "2026-03-05 18:30Z", "2026-03-09 18:30Z", "2026-03-13 18:30Z", "2026-03-17 18:30Z"];
+    seed_calls(&db, busy, &days).await;
+    seed_calls(&db, quiet, &["2026-02-01 18:30Z"]).await;
+    roll_up(&db).await;
+    sqlx::query("UPDATE calls SET cost_micros = cost_micros + 1 WHERE user_id = $1")
+        .bind(busy)
+        .execute(&db.pool)
+        .await
+        .unwrap();
+    sqlx::query("UPDATE calls SET cost_micros = cost_micros + 1 WHERE id = (SELECT min(id::text)::uuid FROM calls WHERE user_id = $1)")
+        .bind(quiet)
+        .execute(&db.pool)
+        .await
+        .unwrap();
+    // Each tier of the unit has room for two buckets of the hundreds that are marked.
+    job::run_unit(&db.pool, &job::Options { batch_buckets: 2, ..job::Options::default() }).await.unwrap();
+    let left =
+        "SELECT count(*) FROM tally.rollup_marks m JOIN users u ON u.id = m.user_id WHERE u.timezone = 'Asia/Kolkata'";
+    assert_eq!(number(&db, left).await, 0, "through all tiers in one unit");
 }

@@ -240,6 +240,18 @@ pub(super) const CASES: &[Case] = &[
         ],
         &["bucket_start = bucket_start + interval '15 minutes'"],
     ),
+    case(
+        "tally.rollup_buckets",
+        "rollup_buckets_error_check",
+        &["failures = 1", "last_error = 'x'"],
+        &["failures = 1, last_error = 'x'"],
+    ),
+    case(
+        "tally.rollup_buckets",
+        "rollup_buckets_failures_check",
+        &["failures = -1, last_error = 'x'"],
+        &["failures = 0"],
+    ),
     case("tally.rollup_marks", "rollup_marks_tier_check", &["tier = -1", "tier = 4"], &["tier = 0", "tier = 3"]),
     case(
         "tally.schedule_fires",
