@@ -26,10 +26,10 @@ fn row(n: u64) -> CallRow {
         lead: odd.then(|| Lead {
             lead_id: Uuid::from_u64_pair(3, n),
             quality: Some(3),
-            company_name: (n % 3 > 0).then(|| "Ñandú".repeat(usize::try_from(n % 4).unwrap())),
+            company_name: (!n.is_multiple_of(3)).then(|| "Ñandú".repeat(usize::try_from(n % 4).unwrap())),
             dimension_scale: 3,
             scores: [Some(5), None, Some(0), None, None, None],
-            clicks: [true, false, n % 5 == 0, false, false],
+            clicks: [true, false, n.is_multiple_of(5), false, false],
         }),
     }
 }

@@ -71,7 +71,7 @@ fn counters_of(row: &CallRow) -> Vec<i64> {
     let lead = row.lead.as_ref();
     list.push(one(lead.is_some()));
     list.extend((0..4).map(|code| one(lead.is_some_and(|l| l.quality == Some(code)))));
-    list.push(one(lead.is_some_and(|l| l.company_name.as_deref().unwrap_or("") != "")));
+    list.push(one(lead.and_then(|l| l.company_name.as_ref()).is_some_and(|name| !name.is_empty())));
     let scores = lead.map_or([None; 6], |l| l.scores);
     list.extend(scores.map(|s| one(s.is_some())));
     let high = |s: Option<i32>| one(lead.is_some_and(|l| s.is_some_and(|s| 10 * s >= 7 * l.dimension_scale)));
