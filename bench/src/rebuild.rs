@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use chrono::{DateTime, Utc};
 use tallyline_history::{Calendar, parquet, rebuild, scan_with_identities};
 use tallyline_jobs::backfill::{self, Method, Mode, Request};
@@ -258,14 +257,21 @@ async fn to_parquet(
 }
 
 async fn compute(files: Vec<(std::path::PathBuf, Calendar)>) -> anyhow::Result<()> {
-    tokio::task::spawn_blocking(move || {
-        for (path, calendar) in files {
-            let (_, calls) = parquet::read(&path)?;
-            let rows = rebuild::rows(&calls, &calendar)?;
-            anyhow::ensure!(!rows.table(tallyline_history::Grain::Quarter).is_empty(), "a file without figures");
-        }
-        anyhow::Ok(())
-    })
-    .await
-    .context("the computation ended")?
+    let files = Arc::new(files);
+    let mut tasks = JoinSet::new();
+    for worker in 0..WORKERS {
+        let files = Arc::clone(&files);
+        tasks.spawn_blocking(move || {
+            for (path, calendar) in files.iter().skip(worker).step_by(WORKERS) {
+                let (_, calls) = parquet::read(path)?;
+                let rows = rebuild::rows(&calls, calendar)?;
+                anyhow::ensure!(!rows.table(tallyline_history::Grain::Quarter).is_empty(), "a file without figures");
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended??;
+    }
+    Ok(())
 }

@@ -2,6 +2,7 @@
 //! dashboard, since there is no login yet.
 
 mod backfills;
+mod figures;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ pub fn router(pool: PgPool, config: &Arc<Config>) -> Router {
     Router::new()
         .route("/api/v1/backfills", get(backfills::list))
         .route("/api/v1/backfills/{id}", get(backfills::show))
+        .route("/api/v1/tenants/{id}/figures", get(figures::read))
         .with_state(pool)
         .layer(from_fn_with_state(config.dashboard.public, access::guard))
 }

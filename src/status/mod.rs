@@ -72,6 +72,8 @@ pub struct Tier {
     pub dirty_buckets: i64,
     /// Age of the oldest mark; 0 when there is none.
     pub lag_seconds: f64,
+    /// Buckets whose last recomputation failed; `tally.rollup_buckets.last_error` says why.
+    pub failing_buckets: i64,
 }
 
 /// A queue with jobs, or a paused one.
@@ -148,6 +150,7 @@ async fn tiers(pool: &PgPool) -> Result<Vec<Tier>, sqlx::Error> {
             dirty_buckets: row.dirty_buckets,
             // A mark of a moment later than this statement's clock is no negative lag.
             lag_seconds: row.oldest_seconds.unwrap_or(0.0).max(0.0),
+            failing_buckets: row.failing_buckets,
         })
         .collect())
 }

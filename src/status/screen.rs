@@ -49,6 +49,10 @@ impl Status {
                 format::integer(tier.dirty_buckets),
                 seconds(lag),
             ]);
+            if tier.failing_buckets > 0 {
+                let name = format!("roll-up, {} buckets that fail", tier.tier);
+                table.add_row([name, format::integer(tier.failing_buckets), String::new()]);
+            }
         }
         let never = |age: Option<f64>| age.map_or_else(|| "never".to_owned(), |age| seconds(Some(age)));
         table.add_row(["KPI view, since refresh".to_owned(), String::new(), never(self.kpi_view_age_seconds)]);

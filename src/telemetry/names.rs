@@ -105,6 +105,7 @@ pub const SERVICE_ERRORS: &str = "tallyline_service_metrics_errors_total";
 pub const INBOX_WAITING: &str = "tallyline_inbox_waiting";
 pub const INBOX_OLDEST: &str = "tallyline_inbox_oldest_seconds";
 pub const DIRTY_BUCKETS: &str = "tallyline_rollup_dirty_buckets";
+pub const FAILING_BUCKETS: &str = "tallyline_rollup_failing_buckets";
 pub const ROLLUP_LAG: &str = "tallyline_rollup_lag_seconds";
 pub const QUARANTINE: &str = "tallyline_quarantine_events";
 pub const KPI_AGE: &str = "tallyline_kpi_view_age_seconds";
@@ -302,6 +303,7 @@ pub const GROUPS: &[Group] = &[
             gauge(INBOX_WAITING, &["state"], "Events that no call shows yet: ready, or waiting for their call"),
             gauge_seconds(INBOX_OLDEST, &[], "Age of the oldest event of the inbox; 0 when it is empty"),
             gauge(DIRTY_BUCKETS, &["tier"], "Buckets whose figures are to be recomputed"),
+            gauge(FAILING_BUCKETS, &["tier"], "Buckets whose last recomputation failed: their figures stand still"),
             gauge_seconds(ROLLUP_LAG, &["tier"], "Age of the oldest mark; 0 when there is none"),
             gauge(QUARANTINE, &["reason"], "Events in quarantine, by reason"),
             gauge_seconds(KPI_AGE, &[], "Time since the KPI view was refreshed; absent until it was"),

@@ -121,6 +121,7 @@ fn pipeline(status: &Status) {
     for tier in &status.tiers {
         gauge!(names::DIRTY_BUCKETS, "tier" => tier.tier).set(tier.dirty_buckets as f64);
         gauge!(names::ROLLUP_LAG, "tier" => tier.tier).set(tier.lag_seconds);
+        gauge!(names::FAILING_BUCKETS, "tier" => tier.tier).set(tier.failing_buckets as f64);
     }
     backfills(status);
     if let Some(age) = status.kpi_view_age_seconds {

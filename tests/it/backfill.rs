@@ -106,7 +106,8 @@ async fn a_backfill_is_steered_and_watched_to_its_end() {
     .await;
 }
 
-async fn ask(router: &Router, peer: &str, uri: &str) -> (StatusCode, Value) {
+/// Asks as a peer does; the answer's JSON, null where it is none.
+pub async fn ask(router: &Router, peer: &str, uri: &str) -> (StatusCode, Value) {
     let mut request = Request::get(uri).header("host", "localhost").body(Body::empty()).unwrap();
     request.extensions_mut().insert(ConnectInfo(peer.parse::<SocketAddr>().unwrap()));
     let response = router.clone().oneshot(request).await.unwrap();

@@ -7,6 +7,7 @@ mod daemon;
 mod dashboard;
 mod embedded;
 mod end_to_end;
+mod figures;
 mod receiver;
 mod schema;
 mod telemetry;

@@ -2,7 +2,7 @@
 
 mod archive;
 mod damage;
-mod fixture;
+pub mod fixture;
 mod metrics;
 mod money;
 mod scope;

@@ -135,7 +135,17 @@ impl Refresher {
             return Ok(0);
         }
         self.pause().await;
-        let now = if mutation == Some(Mutation::SequenceCursor) && tier == Tier::Quarter {
+        let now = if mutation == Some(Mutation::NoLock) {
+            // As a queue would take them: two that want the same marks would otherwise
+            // wait for each other there, and so be in order by accident.
+            sqlx::query(include_str!("../../sql/take_unlocked_marks.sql"))
+                .bind(&locked.user_ids)
+                .bind(tier.number())
+                .bind(&locked.starts)
+                .execute(&mut *tx)
+                .await?;
+            sqlx::query_scalar("SELECT now()").fetch_one(&mut *tx).await?
+        } else if mutation == Some(Mutation::SequenceCursor) && tier == Tier::Quarter {
             sqlx::query("DELETE FROM tally.rollup_marks WHERE tier = 0 AND seq <= $1 AND seq > $1 - 1000000")
                 .bind(self.cursor)
                 .execute(&mut *tx)
