@@ -22,10 +22,10 @@ WITH quarters AS (
 ), stored AS (
     SELECT r.bucket_start, NULL::uuid AS agent_id, r.total_calls::numeric AS calls, r.talk_seconds::numeric AS seconds,
            r.credits_micros::numeric AS credits, r.leads_generated::numeric AS leads, r.fingerprint_hi::numeric AS hi, r.fingerprint_lo::numeric AS lo
-    FROM user_analytics r WHERE NOT $4 AND r.user_id = $1 AND r.grain = $2
+    FROM user_analytics r WHERE NOT $4 AND r.user_id = $1 AND r.grain = $2 AND r.zone = (SELECT u.timezone FROM users u WHERE u.id = $1)
     UNION ALL
     SELECT r.bucket_start, r.agent_id, r.total_calls, r.talk_seconds, r.credits_micros, r.leads_generated, r.fingerprint_hi, r.fingerprint_lo
-    FROM agent_analytics r WHERE $4 AND r.user_id = $1 AND r.grain = $2
+    FROM agent_analytics r WHERE $4 AND r.user_id = $1 AND r.grain = $2 AND r.zone = (SELECT u.timezone FROM users u WHERE u.id = $1)
 )
 SELECT (SELECT count(*) FROM (SELECT * FROM raw EXCEPT SELECT * FROM exact) x) + (SELECT count(*) FROM (SELECT * FROM exact EXCEPT SELECT * FROM raw) x) AS exact_wrong,
        (SELECT count(*) FROM (SELECT * FROM raw EXCEPT SELECT * FROM stored) x) + (SELECT count(*) FROM (SELECT * FROM stored EXCEPT SELECT * FROM raw) x) AS stored_wrong

@@ -2,6 +2,7 @@
 //!
 //! Writers insert, change, move (between quarters, hours, days and agents) and
 //! delete calls and leads, roll back now and then and commit slowly now and then.
+//! Now and then a tenant moves to another time zone.
 //! Refreshers run the roll-up: half of them the product's own, half the same
 //! steps with pauses between them, so that every order of events comes up.
 //! Readers compare, in one statement, the exact read with the calls.
@@ -30,6 +31,8 @@ const WRITERS: u64 = 6;
 const REFRESHERS: u64 = 4;
 const READERS: u64 = 3;
 const ZONES: [&str; 3] = ["Asia/Kolkata", "America/New_York", "Australia/Lord_Howe"];
+/// Between two moves of tenants.
+const MOVES_EVERY: Duration = Duration::from_secs(4);
 const GRAINS: [(&str, i32); 3] = [("hour", 1), ("day", 2), ("month", 3)];
 /// Rounds of the last drain; the right protocol needs a few.
 const DRAIN_ROUNDS: usize = 2_000;
@@ -71,6 +74,7 @@ pub struct Args {
 pub struct Tally {
     pub writes: AtomicU64,
     pub rollbacks: AtomicU64,
+    pub moves: AtomicU64,
     pub refreshes: AtomicU64,
     pub refreshes_failed: AtomicU64,
     pub reads: AtomicU64,
@@ -108,6 +112,9 @@ pub async fn run(args: Args) -> anyhow::Result<bool> {
     for n in 0..REFRESHERS {
         let refresher = Refresher::new(Arc::clone(&soak), n % 2 == 1, args.seed * 2000 + n);
         working.spawn(refresher.run());
+    }
+    if args.mutate.is_none() {
+        writing.spawn(move_tenants(Arc::clone(&soak), args.seed * 4000));
     }
     for n in 0..READERS {
         working.spawn(read(Arc::clone(&soak), args.seed * 3000 + n));
@@ -165,6 +172,20 @@ async fn read(soak: Arc<Soak>, seed: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Moves a tenant to another zone and on, while everything else goes on.
+async fn move_tenants(soak: Arc<Soak>, seed: u64) -> anyhow::Result<()> {
+    let mut dice = StdRng::seed_from_u64(seed);
+    while !soak.is_done() {
+        tokio::time::sleep(MOVES_EVERY).await;
+        let user_id = soak.tenants[dice.random_range(0..soak.tenants.len())];
+        let zone = ZONES[dice.random_range(0..ZONES.len())];
+        let mut conn = soak.db.pool.acquire().await?;
+        tallyline::tenants::set_timezone(&mut conn, user_id, zone).await?;
+        count(&soak.tally.moves);
+    }
+    Ok(())
+}
+
 /// Buckets that the exact read, and the stored figures, have wrong.
 async fn compare(soak: &Soak, user_id: Uuid, grain: (&str, i32), by_agent: bool) -> anyhow::Result<(i64, i64)> {
     Ok(sqlx::query_as(include_str!("../../sql/soak_check.sql"))
@@ -180,9 +201,10 @@ fn progress(soak: &Soak) {
     let seen = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let t = &soak.tally;
     println!(
-        "{} writes ({} rolled back), {} buckets refreshed ({} failures), {} reads: {} wrong; stored figures alone were behind in {}",
+        "{} writes ({} rolled back), {} moves, {} buckets refreshed ({} failures), {} reads: {} wrong; stored figures alone were behind in {}",
         seen(&t.writes),
         seen(&t.rollbacks),
+        seen(&t.moves),
         seen(&t.refreshes),
         seen(&t.refreshes_failed),
         seen(&t.reads),
@@ -202,6 +224,8 @@ async fn report(soak: &Soak, args: &Args) -> anyhow::Result<bool> {
             }
         }
     }
+    let left = stage::number(&soak.db.admin, include_str!("../../sql/rows_of_left_zones.sql")).await?;
+    drift += left;
     progress(soak);
     let seen = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let reads_wrong = seen(&soak.tally.reads_wrong) + u64::try_from(wrong).unwrap_or(0).min(1);
@@ -213,6 +237,7 @@ async fn report(soak: &Soak, args: &Args) -> anyhow::Result<bool> {
             "bench": "soak", "minutes": args.minutes, "seed": args.seed,
             "mutation": args.mutate.map(|m| format!("{m:?}")), "sound": sound,
             "writes": seen(&soak.tally.writes), "rollbacks": seen(&soak.tally.rollbacks),
+            "moves": seen(&soak.tally.moves),
             "refreshes": seen(&soak.tally.refreshes), "refreshes_failed": refreshes_failed,
             "reads": seen(&soak.tally.reads), "reads_wrong": reads_wrong,
             "reads_stored_stale": seen(&soak.tally.reads_stored_stale), "drift": drift,
