@@ -58,7 +58,7 @@ async fn unit(db: &TestDb) -> usize {
 }
 
 /// Works until the backfill is over and nothing is marked.
-async fn drive(db: &TestDb, id: Uuid) -> Progress {
+pub async fn drive(db: &TestDb, id: Uuid) -> Progress {
     for _ in 0..1_000 {
         unit(db).await;
         roll_up(db).await;
@@ -70,7 +70,7 @@ async fn drive(db: &TestDb, id: Uuid) -> Progress {
     panic!("the backfill does not end: {:?}", backfill::show(&db.pool, id).await);
 }
 
-async fn start(db: &TestDb, mode: Mode, method: Method) -> Uuid {
+pub async fn start(db: &TestDb, mode: Mode, method: Method) -> Uuid {
     backfill::start(&db.pool, &request(mode, method)).await.unwrap().0
 }
 
