@@ -169,6 +169,12 @@ async fn apply_alone(pool: &PgPool, lane: &Lane, options: &Options) -> Result<us
             continue;
         }
         match apply_or_split(pool, vec![id], options, Release::Nothing).await {
+            Ok(0) => {
+                // Another worker is at this lane: nothing was begun, so nothing is counted,
+                // or the events of a busy lane would soon be taken for poison.
+                claim::unclaim_event(pool, id).await;
+                return Ok(taken);
+            }
             Ok(count) => taken += count,
             Err(error) => {
                 claim::unclaim_event(pool, id).await;

@@ -35,9 +35,21 @@ async fn writing(db: &TestDb) -> bool {
     .unwrap()
 }
 
+/// What was received and is in no call, for a failure's message.
+async fn left_over(db: &TestDb) -> String {
+    let sql = "SELECT concat_ws(' ', (SELECT string_agg(concat_ws(' ', provider, reason, detail), '; ') FROM tally.quarantine),
+                   (SELECT string_agg(concat_ws(' ', state, claims, not_before), '; ') FROM tally.inbox_pending),
+                   (SELECT string_agg(concat_ws(' ', provider, call_id), '; ') FROM tally.call_events e
+                    WHERE NOT EXISTS (SELECT FROM calls c WHERE c.user_id = e.user_id AND c.id = e.call_id)),
+                   (SELECT string_agg(concat_ws(' ', e.provider, e.call_id, e.facts), '; ') FROM tally.call_events e
+                    WHERE e.provider = 'analysis' AND NOT EXISTS
+                        (SELECT FROM lead_analytics l WHERE l.user_id = e.user_id AND l.call_id = e.call_id)))";
+    sqlx::query_scalar(sql).fetch_one(&db.admin).await.unwrap()
+}
+
 async fn check(site: &Site, db: &TestDb, ledger: &std::path::Path) {
     let verified = site.verify(ledger);
-    assert!(verified.status.success(), "{}", text(&verified));
+    assert!(verified.status.success(), "{}\n{}", text(&verified), left_over(db).await);
     let ledger_differs: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM calls c WHERE c.credits_micros <> -coalesce(
              (SELECT sum(t.amount_micros) FROM credit_transactions t WHERE t.user_id = c.user_id AND t.call_id = c.id), 0)",
