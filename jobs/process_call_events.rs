@@ -15,9 +15,11 @@
 mod assign;
 mod calls;
 mod claim;
+mod details;
 mod effects;
 mod intake;
 mod ledger;
+mod legs;
 mod rows;
 
 use sqlx::{PgConnection, PgPool};
