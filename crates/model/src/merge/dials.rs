@@ -43,13 +43,16 @@ fn from_events(dial: &[Placed<'_>], sids: &BTreeMap<&str, i32>) -> Option<Attemp
 
 /// Nothing is known of its talk, so a dial that was repeated is not an answered one.
 fn from_history(dial: &PastDial) -> AttemptState {
+    let is_machine = note_names_a_machine(&dial.status);
+    let is_over = is_machine || StatusClass::of(&dial.status) == StatusClass::Terminal;
+    let by_status = Outcome::decide(&dial.status, false, false);
     AttemptState {
         attempt: dial.attempt,
         lifecycle: dial.status.clone(),
-        outcome: Outcome::decide(&dial.status, note_names_a_machine(&dial.status), false),
+        outcome: if is_machine { Outcome::Voicemail } else { by_status },
         call_sid: None,
         started_at: None,
-        ended_at: dial.at.filter(|_| StatusClass::of(&dial.status) == StatusClass::Terminal),
+        ended_at: dial.at.filter(|_| is_over),
         duration_seconds: 0,
     }
 }
