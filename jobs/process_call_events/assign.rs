@@ -35,16 +35,6 @@ pub(super) struct Assigned {
     pub(super) agents_by_number: HashMap<(Uuid, Uuid), Uuid>,
 }
 
-/// Takes out of quarantine what was there for want of a call or an agent that the
-/// batch's executions bring; the next batch applies it.
-pub(super) async fn release_quarantined(tx: &mut PgConnection, intake: &Intake) -> Result<(), sqlx::Error> {
-    let named = intake.parsed.iter().filter(|p| p.event.provider == Provider::Bolna);
-    let keys = named.flat_map(|p| named_sids(&p.event).chain(&p.event.execution_id).map(|key| (p.id.user_id, key)));
-    let (user_ids, keys): (Vec<Uuid>, Vec<String>) = keys.map(|(user, key)| (user, key.clone())).unzip();
-    sqlx::query_file!("../sql/process/release_quarantined.sql", &user_ids, &keys).execute(tx).await?;
-    Ok(())
-}
-
 /// Twilio events that wait for a CallSid which the batch's executions name.
 pub(super) async fn waiting_for(tx: &mut PgConnection, intake: &Intake) -> Result<Vec<PendingId>, sqlx::Error> {
     let named = intake.parsed.iter().filter(|p| p.event.provider == Provider::Bolna);
@@ -119,6 +109,8 @@ struct Filing {
     /// Calls by the sids that this batch has named for their dials and legs.
     by_sid: HashMap<(Uuid, String), Uuid>,
     by_leg: HashMap<(Uuid, String), Uuid>,
+    /// Executions and sids that an event in quarantine may be there for want of.
+    brought: HashSet<(Uuid, String)>,
     /// Sids that only the carrier has named, and nobody before this batch.
     new_sids: HashSet<(Uuid, String)>,
 }
@@ -203,6 +195,7 @@ impl Filing {
         let keyed = |name: &Option<String>| name.clone().map(|name| (tenant, name));
         match event.provider {
             Provider::Bolna => {
+                self.brought.extend(named_sids(event).chain(&event.execution_id).map(|name| (tenant, name.clone())));
                 self.executions.extend(keyed(&event.execution_id));
                 self.by_sid.extend(keyed(&event.call_sid).map(|key| (key, call_id)));
                 let transfer = event.facts.transfer.as_ref().and_then(|transfer| keyed(&transfer.call_sid));
@@ -230,10 +223,16 @@ impl Filing {
         if !self.rows.is_empty() {
             sqlx::query_file!("../sql/process/insert_events.sql", Json(&self.rows) as _).execute(&mut *tx).await?;
         }
+        // Only what was filed brings anything: two events that lack the same would
+        // take each other out of quarantine for ever.
+        let new_sids = self.new_sids.iter().cloned();
+        let (user_ids, keys): (Vec<Uuid>, Vec<String>) = self.brought.into_iter().chain(new_sids).unzip();
+        if !keys.is_empty() {
+            sqlx::query_file!("../sql/process/release_quarantined.sql", &user_ids, &keys).execute(&mut *tx).await?;
+        }
         if !self.new_sids.is_empty() {
-            // Legs of a call that only Twilio speaks of may have been here before it.
+            // Legs of a call that only Twilio speaks of may have come before it.
             let (user_ids, sids): (Vec<Uuid>, Vec<String>) = self.new_sids.into_iter().unzip();
-            sqlx::query_file!("../sql/process/release_quarantined.sql", &user_ids, &sids).execute(&mut *tx).await?;
             sqlx::query_file!("../sql/process/wake_waiting.sql", &user_ids, &sids).execute(tx).await?;
         }
         let mut assigned = self.assigned;

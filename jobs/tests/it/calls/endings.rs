@@ -1,6 +1,7 @@
 //! How calls come to their end: retries, missing, late, repeated and contradictory events.
 
 use serde_json::json;
+use tallyline_jobs::process_call_events;
 use tallyline_testkit::TestDb;
 
 use super::{EXECUTION, SID, applied_in_any_order, apply, call, callback, these};
@@ -207,4 +208,25 @@ async fn a_contact_is_that_of_the_last_number_that_can_be_dialled() {
     };
     let row = applied_in_any_order(&[to(12, "+12025550143"), to(13, "anonymous")]).await;
     assert_eq!(these(&row, &["phone_number", "contact_id"]), json!(["anonymous", "+12025550143"]));
+}
+
+/// Two events of one execution that both name no agent lie in quarantine, and rest there.
+///
+/// Break tried: events that are not filed take others out of quarantine; the two then do
+/// so in turn for ever.
+#[tokio::test]
+async fn events_that_lack_the_same_do_not_chase_each_other() {
+    let db = TestDb::new().await;
+    let user = tenant(&db, "UTC").await;
+    for second in [10, 11] {
+        deliver(&db, user, "bolna", &bolna(EXECUTION, "ringing", second, json!({ "agent_id": null }))).await;
+        let mut units = 0;
+        while process_call_events::run_unit(&db.pool, &process_options()).await.unwrap() > 0 {
+            units += 1;
+            assert!(units < 3, "the batches never end");
+        }
+    }
+    assert_eq!(number(&db, "SELECT count(*) FROM tally.quarantine WHERE reason = 'no_agent'").await, 2);
+    apply(&db, user, &[("bolna", bolna(EXECUTION, "completed", 50, json!({})))]).await;
+    assert_eq!(number(&db, "SELECT count(*) FROM tally.call_events").await, 3);
 }
