@@ -7,6 +7,7 @@ mod backfill;
 mod caches;
 mod exact;
 mod history_rows;
+mod periods;
 mod process;
 mod races;
 mod reckoning;
