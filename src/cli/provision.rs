@@ -5,7 +5,7 @@ use sqlx::PgPool;
 use tallyline_model::Provider;
 use uuid::Uuid;
 
-use crate::simulate::{EndpointSecret, Target, TargetAgent, TwilioSecret};
+use crate::simulate::{EndpointSecret, LeadsBy, Target, TargetAgent, TwilioSecret};
 use crate::tenants::{self, CreatedEndpoint, NewTenant, TwilioAccount};
 use tallyline_secrets::SealingKey;
 
@@ -87,6 +87,7 @@ async fn provision_one(
             account_sid,
         }),
         analysis: Some(secret(endpoint(Provider::Analysis)?)),
+        leads_by: LeadsBy::Webhook,
         agents: target_agents,
     })
 }

@@ -7,6 +7,7 @@ mod analysis;
 mod bolna;
 pub mod call;
 mod clock;
+pub mod content;
 mod dice;
 mod moments;
 mod plan;
@@ -23,7 +24,7 @@ use uuid::Uuid;
 pub use call::PlannedCall;
 pub use plan::plan;
 pub use send::run;
-pub use target::{EndpointSecret, Progress, SimulateOptions, Target, TargetAgent, TwilioSecret};
+pub use target::{EndpointSecret, LeadsBy, Progress, SimulateOptions, Target, TargetAgent, TwilioSecret};
 
 /// Why traffic could not be made or sent. No message holds a secret or a number.
 #[derive(Debug, thiserror::Error)]

@@ -34,6 +34,7 @@ pub(super) fn target(zone: &str) -> Target {
             account_sid: "AC00000000000000000000000000000001".into(),
         }),
         analysis: Some(secret("analysis")),
+        leads_by: LeadsBy::Webhook,
         agents: (1..=3)
             .map(|n| TargetAgent {
                 id: Uuid::from_u128(n),
