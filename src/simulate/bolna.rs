@@ -214,7 +214,9 @@ impl Moment<'_> {
 
     /// The leg to a person, once the call is over: with a price and seconds of its own.
     fn transfer(&self) -> Value {
-        let Some(transfer) = self.call.content.transfer.as_ref().filter(|_| self.stage == Stage::End && self.has_talk()) else {
+        let Some(transfer) =
+            self.call.content.transfer.as_ref().filter(|_| self.stage == Stage::End && self.has_talk())
+        else {
             return Value::Null;
         };
         json!({

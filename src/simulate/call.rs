@@ -162,5 +162,7 @@ pub struct PlannedCall {
     pub sends: Vec<usize>,
     pub is_reordered: bool,
     pub is_late: bool,
+    /// Whether the webhooks of its end are never sent: the platform must be asked.
+    pub is_withheld: bool,
     pub truth: CallTruth,
 }

@@ -86,6 +86,16 @@ fn flat(lead: &LeadTruth) -> Value {
     Value::Object(members)
 }
 
+/// Every figure of a lead by the name that a schema gives it.
+pub(super) fn told(lead: &LeadTruth) -> std::collections::HashMap<&'static str, Value> {
+    let mut told: std::collections::HashMap<&'static str, Value> =
+        SCORES.into_iter().zip(lead.scores.map(|score| json!(score))).collect();
+    told.extend(CLICKS.into_iter().zip(lead.clicks.map(|clicked| json!(clicked))));
+    told.insert("total_score", json!(lead.scores.iter().sum::<i64>()));
+    told.insert("company_name", if lead.has_company { json!(COMPANY) } else { Value::Null });
+    told
+}
+
 fn python(lead: &LeadTruth) -> String {
     let mut members: Vec<String> =
         SCORES.iter().zip(lead.scores).map(|(key, score)| format!("'{key}': {score}")).collect();

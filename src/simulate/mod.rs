@@ -13,6 +13,7 @@ mod moments;
 mod plan;
 mod script;
 mod send;
+pub mod stand_in;
 mod target;
 mod twilio;
 
@@ -24,6 +25,7 @@ use uuid::Uuid;
 pub use call::PlannedCall;
 pub use plan::plan;
 pub use send::run;
+pub use stand_in::StandIn;
 pub use target::{EndpointSecret, LeadsBy, Progress, SimulateOptions, Target, TargetAgent, TwilioSecret};
 
 /// Why traffic could not be made or sent. No message holds a secret or a number.
@@ -43,6 +45,8 @@ pub enum SimulateError {
     Url,
     #[error("a secret for analyses is not whsec_ and base64")]
     Secret,
+    #[error("no port for the services that stand in: {0}")]
+    Listen(std::io::Error),
     #[error("no HTTP client: {0}")]
     Client(reqwest::Error),
     #[error("the receiver refused a {provider} webhook with {status}")]

@@ -9,6 +9,7 @@ use super::content::{self, Form};
 use super::dice::{Dice, Zipf};
 use super::moments::Window;
 use super::script::{Fate, Script};
+use super::stand_in::is_end;
 use super::target::{LeadsBy, SimulateOptions, Target};
 use crate::ledger::{CallTruth, Dials, Direction, LeadTruth, Outcome};
 
@@ -37,7 +38,7 @@ struct Tenant<'a> {
 /// There is no tenant, a tenant without agents or with an unknown zone, or a
 /// fraction that is none.
 pub fn plan(targets: &[Target], options: &SimulateOptions) -> Result<Vec<PlannedCall>, SimulateError> {
-    for fraction in [options.duplicates, options.reorder, options.late] {
+    for fraction in [options.duplicates, options.reorder, options.late, options.withheld] {
         if !(0.0..=1.0).contains(&fraction) {
             return Err(SimulateError::Fraction);
         }
@@ -101,6 +102,10 @@ fn plan_call(dice: &mut Dice, tenant: &Tenant<'_>, options: &SimulateOptions) ->
         ..truth_of(&fate, &attempts, direction, cost.iter().sum(), lead)
     };
     let is_reordered = dice.chance(options.reorder);
+    let has_end = |event: &PlannedEvent| is_end(attempts.len(), &event.message);
+    let is_withheld = dice.chance(options.withheld) && events.iter().any(has_end);
+    let mut sends = order_of_sending(dice, &events, is_reordered, options.duplicates);
+    sends.retain(|place| !(is_withheld && has_end(&events[*place])));
     PlannedCall {
         target: tenant.place,
         agent,
@@ -113,9 +118,10 @@ fn plan_call(dice: &mut Dice, tenant: &Tenant<'_>, options: &SimulateOptions) ->
         content,
         created_at: fate.created_at,
         is_retried: fate.dials.len() > 1,
-        sends: order_of_sending(dice, &events, is_reordered, options.duplicates),
+        sends,
         is_reordered,
         is_late: dice.chance(options.late),
+        is_withheld,
         attempts,
         events,
         truth,

@@ -106,6 +106,8 @@ pub struct SimulateOptions {
     pub reorder: f64,
     /// Fraction of the calls that are held back and sent at the very end.
     pub late: f64,
+    /// Fraction of the ended calls of whose end no webhook tells.
+    pub withheld: f64,
     /// Equal seeds (and targets, and options) make equal traffic.
     pub seed: u64,
     /// Calls being sent at once.
