@@ -15,6 +15,7 @@
 mod assign;
 mod calls;
 mod claim;
+mod contacts;
 mod effects;
 mod intake;
 mod ledger;

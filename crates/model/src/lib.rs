@@ -9,6 +9,7 @@
 mod analysis;
 mod bolna;
 mod decimal;
+pub mod email;
 pub mod event;
 mod json;
 pub mod merge;
@@ -22,6 +23,7 @@ pub mod time;
 mod twilio;
 mod voicemail;
 
+pub use email::usable_email;
 pub use event::{
     CallSource, Direction, Event, Facts, LeadAnalysis, Provider, agent_ref, parse_analysis, parse_bolna, parse_twilio,
     usable_id,

@@ -5,6 +5,7 @@ mod archive;
 mod audit;
 mod backfill;
 mod caches;
+mod contacts;
 mod exact;
 mod history_rows;
 mod process;
