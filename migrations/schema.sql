@@ -1177,7 +1177,6 @@ CREATE TABLE public.call_analytics_cache (
     missed_calls integer DEFAULT 0 NOT NULL,
     connection_rate numeric(5,2) GENERATED ALWAYS AS (round(((100.0 * (successful_calls)::numeric) / (NULLIF(total_calls, 0))::numeric), 2)) STORED,
     total_call_duration integer DEFAULT 0 NOT NULL,
-    average_call_duration numeric(12,2) GENERATED ALWAYS AS (round(((total_call_duration)::numeric / (NULLIF(successful_calls, 0))::numeric), 2)) STORED,
     hot_leads integer DEFAULT 0 NOT NULL,
     warm_leads integer DEFAULT 0 NOT NULL,
     cold_leads integer DEFAULT 0 NOT NULL,
@@ -1198,6 +1197,23 @@ CREATE TABLE public.call_analytics_cache (
     calculated_at timestamp with time zone DEFAULT now() NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    voicemail_calls integer DEFAULT 0 NOT NULL,
+    no_answer_calls integer DEFAULT 0 NOT NULL,
+    busy_calls integer DEFAULT 0 NOT NULL,
+    failed_outcome_calls integer DEFAULT 0 NOT NULL,
+    cancelled_calls integer DEFAULT 0 NOT NULL,
+    in_progress_calls integer DEFAULT 0 NOT NULL,
+    phone_calls integer DEFAULT 0 NOT NULL,
+    internet_calls integer DEFAULT 0 NOT NULL,
+    unknown_source_calls integer DEFAULT 0 NOT NULL,
+    talk_seconds bigint DEFAULT 0 NOT NULL,
+    credits_micros bigint DEFAULT 0 NOT NULL,
+    cost_micros bigint DEFAULT 0 NOT NULL,
+    p50_duration_seconds integer,
+    p95_duration_seconds integer,
+    distinct_contacts integer DEFAULT 0 NOT NULL,
+    average_call_duration numeric(12,2) GENERATED ALWAYS AS (round(((total_call_duration)::numeric / (NULLIF((successful_calls + voicemail_calls), 0))::numeric), 2)) STORED,
+    CONSTRAINT call_analytics_cache_outcomes_check CHECK ((total_calls = ((((((successful_calls + voicemail_calls) + no_answer_calls) + busy_calls) + failed_outcome_calls) + cancelled_calls) + in_progress_calls))),
     CONSTRAINT call_analytics_cache_period_start_check CHECK (
 CASE period_type
     WHEN 'weekly'::text THEN (EXTRACT(isodow FROM date_period) = (1)::numeric)
@@ -1206,6 +1222,8 @@ CASE period_type
 END),
     CONSTRAINT call_analytics_cache_period_type_check CHECK (((period_type)::text = ANY ((ARRAY['daily'::character varying, 'weekly'::character varying, 'monthly'::character varying])::text[])))
 );
+
+COMMENT ON COLUMN public.call_analytics_cache.p50_duration_seconds IS 'Exact, by the rule of tally.percentile, over the calls with talk; null without any.';
 
 CREATE TABLE public.calls (
     user_id uuid NOT NULL,

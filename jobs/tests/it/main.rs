@@ -8,6 +8,7 @@ mod caches;
 mod contacts;
 mod exact;
 mod history_rows;
+mod periods;
 mod process;
 mod races;
 mod reckoning;

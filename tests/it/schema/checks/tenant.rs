@@ -85,6 +85,12 @@ pub(super) const CASES: &[Case] = &[
     case("public.agents", "agents_bolna_agent_id_check", &["bolna_agent_id = ''"], &["bolna_agent_id = 'x'"]),
     case(
         "public.call_analytics_cache",
+        "call_analytics_cache_outcomes_check",
+        &["total_calls = 1", "voicemail_calls = 1"],
+        &["total_calls = 2, voicemail_calls = 1, busy_calls = 1"],
+    ),
+    case(
+        "public.call_analytics_cache",
         "call_analytics_cache_period_start_check",
         &["period_type = 'weekly', date_period = '2026-01-06'", "period_type = 'monthly', date_period = '2026-01-02'"],
         &["period_type = 'weekly', date_period = '2026-01-05'", "period_type = 'monthly', date_period = '2026-01-01'"],
