@@ -231,7 +231,7 @@ async fn apply_in(
     if !freed.is_empty() {
         intake.extend(intake::fetch(tx, &freed).await?);
     }
-    let assigned = assign::assign(tx, &mut intake).await?;
+    let assigned = assign::assign(tx, &lanes, &mut intake).await?;
     let states = calls::fold(tx, &assigned).await?;
     effects::write(tx, &lanes, states).await?;
     finish(tx, &intake, options).await?;

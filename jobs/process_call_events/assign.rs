@@ -8,11 +8,11 @@ use std::collections::{HashMap, HashSet};
 
 use sqlx::PgConnection;
 use sqlx::types::Json;
-use tallyline_model::Provider;
+use tallyline_model::{Provider, normalise_e164};
 use uuid::Uuid;
 
 use super::ProcessError;
-use super::claim::PendingId;
+use super::claim::{Lanes, PendingId};
 use super::intake::{Intake, Parsed};
 use super::rows::EventRow;
 
@@ -25,7 +25,7 @@ const SID_NAME: &str = "call_sid:";
 pub(super) struct Assigned {
     /// Tenant and call, each once, in order.
     pub(super) calls: Vec<(Uuid, Uuid)>,
-    /// Agents of calls that only Twilio has spoken of, by the number's assignment.
+    /// Agents of calls whose events name none, by the number's assignment.
     pub(super) agents_by_number: HashMap<(Uuid, Uuid), Uuid>,
 }
 
@@ -36,6 +36,24 @@ struct Known {
     by_sid: HashMap<(Uuid, String), SidCall>,
     agents: HashSet<(Uuid, String)>,
     by_number: HashMap<(Uuid, String), Uuid>,
+}
+
+impl Known {
+    /// The agent that the event's own number is assigned to, among the tenant's:
+    /// the tenant is the endpoint's, whoever else has the number.
+    fn agent_of_number(&self, parsed: &Parsed) -> Option<Uuid> {
+        let number = parsed.event.facts.agent_number.clone()?;
+        self.by_number.get(&(parsed.id.user_id, number)).copied()
+    }
+}
+
+/// Whether nothing but its number may tell whose call an event is.
+fn asks_its_number(parsed: &Parsed) -> bool {
+    match parsed.event.provider {
+        Provider::Bolna => parsed.event.agent_ref.is_none(),
+        Provider::Twilio => parsed.waited,
+        Provider::Analysis => false,
+    }
 }
 
 #[derive(Debug)]
@@ -68,8 +86,12 @@ pub(super) async fn waiting_for(tx: &mut PgConnection, intake: &Intake) -> Resul
 
 /// Files each event under its call; moves those that cannot be to `quarantined`
 /// or `waiting`.
-pub(super) async fn assign(tx: &mut PgConnection, intake: &mut Intake) -> Result<Assigned, ProcessError> {
-    let mut known = look_up(tx, intake).await?;
+pub(super) async fn assign(
+    tx: &mut PgConnection,
+    lanes: &Lanes,
+    intake: &mut Intake,
+) -> Result<Assigned, ProcessError> {
+    let mut known = look_up(tx, lanes, intake).await?;
     absorb(tx, &mut known, intake).await?;
     let mut assigned = Assigned::default();
     let mut rows = Vec::new();
@@ -84,7 +106,9 @@ pub(super) async fn assign(tx: &mut PgConnection, intake: &mut Intake) -> Result
     for event in parsed {
         let tenant = event.id.user_id;
         let placed = match event.event.provider {
-            Provider::Bolna | Provider::Analysis => place_execution(&known, &adoptions, &placed_executions, &event),
+            Provider::Bolna | Provider::Analysis => {
+                place_execution(&known, &adoptions, &placed_executions, &event, &mut assigned)
+            }
             Provider::Twilio => place_sid(&known, &sid_calls, &event, &mut assigned),
         };
         match placed {
@@ -122,6 +146,7 @@ fn place_execution(
     adoptions: &HashMap<(Uuid, Uuid), Uuid>,
     placed: &HashSet<(Uuid, String)>,
     parsed: &Parsed,
+    assigned: &mut Assigned,
 ) -> Place {
     let tenant = parsed.id.user_id;
     let Some(execution) = &parsed.event.execution_id else {
@@ -129,18 +154,21 @@ fn place_execution(
     };
     let own_id = execution_call_id(tenant, execution);
     let existing = known.by_execution.get(&(tenant, execution.clone())).copied();
+    let call_id = existing.or_else(|| adoptions.get(&(tenant, own_id)).copied()).unwrap_or(own_id);
     if parsed.event.provider == Provider::Bolna {
         match &parsed.event.agent_ref {
             Some(agent) if !known.agents.contains(&(tenant, agent.clone())) => {
                 return Place::Quarantine("unknown_agent", Some(agent.clone()));
             }
             None if existing.is_none() && !placed.contains(&(tenant, execution.clone())) => {
-                return Place::Quarantine("no_agent", Some(execution.clone()));
+                let Some(agent_id) = known.agent_of_number(parsed) else {
+                    return Place::Quarantine("no_agent", Some(execution.clone()));
+                };
+                assigned.agents_by_number.insert((tenant, call_id), agent_id);
             }
             _ => {}
         }
     }
-    let call_id = existing.or_else(|| adoptions.get(&(tenant, own_id)).copied()).unwrap_or(own_id);
     Place::Call(call_id)
 }
 
@@ -189,10 +217,8 @@ fn place_sid(
     if !parsed.waited {
         return Place::Wait(sid.clone());
     }
-    let agent =
-        parsed.event.facts.agent_number.as_ref().and_then(|number| known.by_number.get(&(tenant, number.clone())));
-    match agent {
-        Some(&agent_id) => {
+    match known.agent_of_number(parsed) {
+        Some(agent_id) => {
             let call_id = Uuid::new_v5(&tenant, format!("{SID_NAME}{sid}").as_bytes());
             assigned.agents_by_number.insert((tenant, call_id), agent_id);
             Place::Call(call_id)
@@ -201,7 +227,7 @@ fn place_sid(
     }
 }
 
-async fn look_up(tx: &mut PgConnection, intake: &Intake) -> Result<Known, sqlx::Error> {
+async fn look_up(tx: &mut PgConnection, lanes: &Lanes, intake: &Intake) -> Result<Known, sqlx::Error> {
     let pairs = |of: fn(&Parsed) -> Option<String>| -> (Vec<Uuid>, Vec<String>) {
         let named: HashSet<(Uuid, String)> =
             intake.parsed.iter().filter_map(|p| Some((p.id.user_id, of(p)?))).collect();
@@ -225,9 +251,18 @@ async fn look_up(tx: &mut PgConnection, intake: &Intake) -> Result<Known, sqlx::
     let rows = sqlx::query_file!("../sql/process/agents_by_ref.sql", &user_ids, &refs).fetch_all(&mut *tx).await?;
     known.agents = rows.into_iter().map(|row| (row.user_id, row.bolna_agent_id)).collect();
 
-    let (user_ids, numbers) = pairs(|p| p.event.facts.agent_number.clone().filter(|_| p.waited));
-    let rows = sqlx::query_file!("../sql/process/agents_by_number.sql", &user_ids, &numbers).fetch_all(tx).await?;
-    known.by_number = rows.into_iter().map(|row| ((row.user_id, row.phone_number), row.id)).collect();
+    let (user_ids, numbers) = pairs(|p| p.event.facts.agent_number.clone().filter(|_| asks_its_number(p)));
+    if !numbers.is_empty() {
+        let country_code = |user_id| lanes.get(user_id)?.default_country_code.as_deref();
+        let normalised = user_ids.iter().zip(&numbers).map(|(user_id, number)| {
+            // Short codes and names have no such form, and are compared as they stand.
+            normalise_e164(number, country_code(user_id)).unwrap_or_default()
+        });
+        let e164: Vec<String> = normalised.collect();
+        let rows =
+            sqlx::query_file!("../sql/process/agents_by_number.sql", &user_ids, &numbers, &e164).fetch_all(tx).await?;
+        known.by_number = rows.into_iter().map(|row| ((row.user_id, row.given), row.id)).collect();
+    }
     Ok(known)
 }
 

@@ -29,7 +29,7 @@ pub use event::{
     usable_id,
 };
 pub use merge::{AttemptState, CallState, Providers, bills, merge};
-pub use money::{billed_minutes, cents_text_to_micros, charge_micro_credits};
+pub use money::{billed_minutes, cents_text_to_micros, charge_micro_credits, credits_text_to_micros};
 pub use phone::normalise_e164;
 pub use reject::Reject;
 pub use status::{Outcome, StatusClass, UnknownName};

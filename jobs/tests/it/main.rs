@@ -6,6 +6,7 @@ mod audit;
 mod backfill;
 mod caches;
 mod contacts;
+mod credits;
 mod exact;
 mod history_rows;
 mod periods;
