@@ -106,7 +106,7 @@ async fn process_by_four(db: &TestDb) {
     }
 }
 
-/// Break tried: the balance read first and written as a number in `charge_balances.sql`.
+/// Break tried: the balance after an entry taken before its amount in `ledger::write`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fifty_calls_that_end_at_once_are_a_chain_of_fifty_charges() {
     let db = TestDb::new().await;
