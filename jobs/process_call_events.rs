@@ -15,6 +15,7 @@
 mod assign;
 mod calls;
 mod claim;
+mod contacts;
 mod details;
 mod effects;
 mod intake;
@@ -231,7 +232,7 @@ async fn apply_in(
     if !freed.is_empty() {
         intake.extend(intake::fetch(tx, &freed).await?);
     }
-    let assigned = assign::assign(tx, &mut intake).await?;
+    let assigned = assign::assign(tx, &lanes, &mut intake).await?;
     let states = calls::fold(tx, &assigned).await?;
     effects::write(tx, &lanes, states).await?;
     finish(tx, &intake, options).await?;

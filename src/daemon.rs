@@ -270,6 +270,7 @@ fn deps(config: &Config, pool: &PgPool, settings: SettingsHandle) -> anyhow::Res
             quarantine_days: keep.quarantine_days,
             job_history_days: keep.job_history_days,
             audit_difference_days: keep.audit_difference_days,
+            twilio_processed_days: keep.twilio_processed_days,
         },
         audit: audit_rollups::Options { tenants: config.audit.sample_tenants, buckets: config.audit.sample_buckets },
         archive: archive_calls::Options {

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use self::joins::Joins;
 use self::known::{Known, named_sids};
 use super::ProcessError;
-use super::claim::PendingId;
+use super::claim::{Lanes, PendingId};
 use super::intake::{Intake, Parsed};
 use super::rows::EventRow;
 
@@ -31,7 +31,7 @@ const SID_NAME: &str = "call_sid:";
 pub(super) struct Assigned {
     /// Tenant and call, each once, in order.
     pub(super) calls: Vec<(Uuid, Uuid)>,
-    /// Agents of calls that only Twilio has spoken of, by the number's assignment.
+    /// Agents of calls whose events name none, by the number's assignment.
     pub(super) agents_by_number: HashMap<(Uuid, Uuid), Uuid>,
 }
 
@@ -49,8 +49,12 @@ pub(super) async fn waiting_for(tx: &mut PgConnection, intake: &Intake) -> Resul
 
 /// Files each event under its call; moves those that cannot be to `quarantined`
 /// or `waiting`.
-pub(super) async fn assign(tx: &mut PgConnection, intake: &mut Intake) -> Result<Assigned, ProcessError> {
-    let mut known = known::look_up(tx, intake).await?;
+pub(super) async fn assign(
+    tx: &mut PgConnection,
+    lanes: &Lanes,
+    intake: &mut Intake,
+) -> Result<Assigned, ProcessError> {
+    let mut known = known::look_up(tx, lanes, intake).await?;
     let joins = joins::find(&known, intake);
     joins.absorb(tx, &mut known).await?;
     let mut filing = Filing { known, joins, ..Filing::default() };
@@ -124,26 +128,30 @@ impl Filing {
     }
 
     /// Where an event goes that names its execution.
-    fn place_execution(&self, parsed: &Parsed) -> Place {
+    fn place_execution(&mut self, parsed: &Parsed) -> Place {
         let tenant = parsed.id.user_id;
         let Some(execution) = &parsed.event.execution_id else {
             return Place::Quarantine("no_id", None);
         };
         let own_id = execution_call_id(tenant, execution);
         let existing = self.known.by_execution.get(&(tenant, execution.clone())).copied();
+        let adopted = self.joins.adopted.get(&(tenant, own_id)).copied();
+        let call_id = existing.or(adopted).unwrap_or(own_id);
         if parsed.event.provider == Provider::Bolna {
             match &parsed.event.agent_ref {
                 Some(agent) if !self.known.agents.contains(&(tenant, agent.clone())) => {
                     return Place::Quarantine("unknown_agent", Some(agent.clone()));
                 }
                 None if existing.is_none() && !self.executions.contains(&(tenant, execution.clone())) => {
-                    return Place::Quarantine("no_agent", Some(execution.clone()));
+                    let Some(agent_id) = self.known.agent_of_number(parsed) else {
+                        return Place::Quarantine("no_agent", Some(execution.clone()));
+                    };
+                    self.assigned.agents_by_number.insert((tenant, call_id), agent_id);
                 }
                 _ => {}
             }
         }
-        let adopted = self.joins.adopted.get(&(tenant, own_id)).copied();
-        Place::Call(existing.or(adopted).unwrap_or(own_id))
+        Place::Call(call_id)
     }
 
     /// Where a Twilio event goes: to the call of its CallSid, else it waits, and
@@ -159,9 +167,8 @@ impl Filing {
         if !parsed.waited {
             return Place::Wait(sid.clone());
         }
-        let number = parsed.event.facts.agent_number.as_ref();
-        match number.and_then(|number| self.known.by_number.get(&(tenant, number.clone()))) {
-            Some(&agent_id) => {
+        match self.known.agent_of_number(parsed) {
+            Some(agent_id) => {
                 let call_id = Uuid::new_v5(&tenant, format!("{SID_NAME}{sid}").as_bytes());
                 self.assigned.agents_by_number.insert((tenant, call_id), agent_id);
                 Place::Call(call_id)

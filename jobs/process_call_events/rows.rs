@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
-use tallyline_model::{CallState, Direction, LeadAnalysis};
+use tallyline_model::{CallState, Direction, LeadAnalysis, Outcome};
 use uuid::Uuid;
 
 use super::ProcessError;
@@ -75,6 +75,8 @@ pub(super) struct ContactRow {
     pub(super) email: Option<String>,
     pub(super) company: Option<String>,
     pub(super) call_id: Uuid,
+    /// Latest start of the batch's calls of this number.
+    pub(super) last_call_at: DateTime<Utc>,
 }
 
 #[derive(Debug, Serialize)]
@@ -115,6 +117,10 @@ pub(super) struct CallRow {
     flags: Vec<String>,
     billing_pulse_seconds: Option<i32>,
     credits_per_minute_micros: Option<i64>,
+    busy_dials: i16,
+    no_answer_dials: i16,
+    failed_dials: i16,
+    unanswered_sids: i16,
 }
 
 impl CallRow {
@@ -124,7 +130,9 @@ impl CallRow {
         contact_id: Option<Uuid>,
         bill: Bill,
         state: &CallState,
+        unanswered_sids: usize,
     ) -> Self {
+        let dials = |outcome: Outcome| small(state.attempts.iter().filter(|dial| dial.outcome == outcome).count());
         CallRow {
             user_id,
             id,
@@ -162,8 +170,17 @@ impl CallRow {
             flags: state.flags.clone(),
             billing_pulse_seconds: bill.terms.map(|terms| terms.pulse_seconds),
             credits_per_minute_micros: bill.terms.map(|terms| terms.credits_per_minute_micros),
+            busy_dials: dials(Outcome::Busy),
+            no_answer_dials: dials(Outcome::NoAnswer),
+            failed_dials: dials(Outcome::Failed),
+            unanswered_sids: small(unanswered_sids),
         }
     }
+}
+
+/// No call has so many dials that this cuts anything.
+fn small(count: usize) -> i16 {
+    i16::try_from(count).unwrap_or(i16::MAX)
 }
 
 #[derive(Debug, Serialize)]

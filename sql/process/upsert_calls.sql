@@ -5,13 +5,14 @@ INSERT INTO public.calls AS c (
     bolna_execution_id, bolna_conversation_id, bolna_call_config, bolna_voice_settings, bolna_metadata, attempt, cost_micros,
     billing_settled, hangup_by, hangup_reason,
     hangup_provider_code, ringing_started_at, call_answered_at, call_disconnected_at, summary, flags,
-    billing_pulse_seconds, credits_per_minute_micros)
+    billing_pulse_seconds, credits_per_minute_micros, busy_dials, no_answer_dials, failed_dials, unanswered_sids)
 SELECT r.user_id, r.id, r.agent_id, r.contact_id, r.phone_number, r.duration_minutes, r.credits_micros, r.status, r.outcome,
        r.call_lifecycle_status, r.recording_url, r.created_at, r.started_at, r.completed_at, r.call_source, r.caller_name, r.caller_email,
        r.lead_type, r.duration_seconds, r.bolna_execution_id, r.bolna_execution_id, r.bolna_call_config,
        r.bolna_voice_settings, r.bolna_metadata, r.attempt, r.cost_micros,
        r.billing_settled, r.hangup_by, r.hangup_reason, r.hangup_provider_code, r.ringing_started_at, r.call_answered_at,
-       r.call_disconnected_at, r.summary, r.flags, r.billing_pulse_seconds, r.credits_per_minute_micros
+       r.call_disconnected_at, r.summary, r.flags, r.billing_pulse_seconds, r.credits_per_minute_micros,
+       r.busy_dials, r.no_answer_dials, r.failed_dials, r.unanswered_sids
 FROM jsonb_to_recordset($1::jsonb) AS r (
     user_id uuid, id uuid, agent_id uuid, contact_id uuid, phone_number text, duration_minutes integer, credits_micros bigint,
     status text, outcome text, call_lifecycle_status text, recording_url text, created_at timestamptz, started_at timestamptz,
@@ -20,7 +21,8 @@ FROM jsonb_to_recordset($1::jsonb) AS r (
     attempt integer, cost_micros bigint, billing_settled boolean, hangup_by text,
     hangup_reason text, hangup_provider_code bigint, ringing_started_at timestamptz, call_answered_at timestamptz,
     call_disconnected_at timestamptz, summary text, flags text[],
-    billing_pulse_seconds integer, credits_per_minute_micros bigint)
+    billing_pulse_seconds integer, credits_per_minute_micros bigint, busy_dials smallint, no_answer_dials smallint,
+    failed_dials smallint, unanswered_sids smallint)
 ORDER BY r.user_id, r.id
 ON CONFLICT (user_id, id) DO UPDATE SET (
     agent_id, contact_id, phone_number, duration_minutes, credits_micros, status, outcome, call_lifecycle_status,
@@ -28,7 +30,7 @@ ON CONFLICT (user_id, id) DO UPDATE SET (
     bolna_execution_id, bolna_conversation_id, bolna_call_config, bolna_voice_settings, bolna_metadata, attempt, cost_micros,
     billing_settled, hangup_by, hangup_reason,
     hangup_provider_code, ringing_started_at, call_answered_at, call_disconnected_at, summary, flags,
-    billing_pulse_seconds, credits_per_minute_micros
+    billing_pulse_seconds, credits_per_minute_micros, busy_dials, no_answer_dials, failed_dials, unanswered_sids
 ) = (
     EXCLUDED.agent_id, EXCLUDED.contact_id, EXCLUDED.phone_number, EXCLUDED.duration_minutes, EXCLUDED.credits_micros,
     EXCLUDED.status, EXCLUDED.outcome, EXCLUDED.call_lifecycle_status, EXCLUDED.recording_url, EXCLUDED.created_at,
@@ -37,7 +39,8 @@ ON CONFLICT (user_id, id) DO UPDATE SET (
     EXCLUDED.bolna_voice_settings, EXCLUDED.bolna_metadata,
     EXCLUDED.attempt, EXCLUDED.cost_micros, EXCLUDED.billing_settled, EXCLUDED.hangup_by, EXCLUDED.hangup_reason,
     EXCLUDED.hangup_provider_code, EXCLUDED.ringing_started_at, EXCLUDED.call_answered_at, EXCLUDED.call_disconnected_at,
-    EXCLUDED.summary, EXCLUDED.flags, EXCLUDED.billing_pulse_seconds, EXCLUDED.credits_per_minute_micros
+    EXCLUDED.summary, EXCLUDED.flags, EXCLUDED.billing_pulse_seconds, EXCLUDED.credits_per_minute_micros,
+    EXCLUDED.busy_dials, EXCLUDED.no_answer_dials, EXCLUDED.failed_dials, EXCLUDED.unanswered_sids
 )
 WHERE (
     c.agent_id, c.contact_id, c.phone_number, c.duration_minutes, c.credits_micros, c.status, c.outcome, c.call_lifecycle_status,
@@ -45,7 +48,7 @@ WHERE (
     c.lead_type, c.duration_seconds, c.bolna_execution_id, c.bolna_call_config, c.bolna_voice_settings, c.bolna_metadata, c.attempt,
     c.cost_micros, c.billing_settled, c.hangup_by, c.hangup_reason,
     c.hangup_provider_code, c.ringing_started_at, c.call_answered_at, c.call_disconnected_at, c.summary, c.flags,
-    c.billing_pulse_seconds, c.credits_per_minute_micros
+    c.billing_pulse_seconds, c.credits_per_minute_micros, c.busy_dials, c.no_answer_dials, c.failed_dials, c.unanswered_sids
 ) IS DISTINCT FROM (
     EXCLUDED.agent_id, EXCLUDED.contact_id, EXCLUDED.phone_number, EXCLUDED.duration_minutes, EXCLUDED.credits_micros,
     EXCLUDED.status, EXCLUDED.outcome, EXCLUDED.call_lifecycle_status, EXCLUDED.recording_url, EXCLUDED.created_at,
@@ -54,5 +57,6 @@ WHERE (
     EXCLUDED.bolna_metadata, EXCLUDED.attempt, EXCLUDED.cost_micros,
     EXCLUDED.billing_settled, EXCLUDED.hangup_by, EXCLUDED.hangup_reason, EXCLUDED.hangup_provider_code,
     EXCLUDED.ringing_started_at, EXCLUDED.call_answered_at, EXCLUDED.call_disconnected_at, EXCLUDED.summary, EXCLUDED.flags,
-    EXCLUDED.billing_pulse_seconds, EXCLUDED.credits_per_minute_micros
+    EXCLUDED.billing_pulse_seconds, EXCLUDED.credits_per_minute_micros, EXCLUDED.busy_dials, EXCLUDED.no_answer_dials,
+    EXCLUDED.failed_dials, EXCLUDED.unanswered_sids
 )

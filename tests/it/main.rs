@@ -9,6 +9,7 @@ mod embedded;
 mod end_to_end;
 mod figures;
 mod histories;
+mod people;
 mod receiver;
 mod schema;
 #[path = "../support/histories.rs"]

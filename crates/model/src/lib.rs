@@ -9,6 +9,7 @@
 mod analysis;
 mod bolna;
 mod decimal;
+pub mod email;
 pub mod event;
 mod json;
 pub mod leg;
@@ -25,13 +26,14 @@ pub mod time;
 mod twilio;
 mod voicemail;
 
+pub use email::usable_email;
 pub use event::{
     CallSource, Direction, Event, Facts, LeadAnalysis, Provider, agent_ref, parse_analysis, parse_bolna, parse_twilio,
     usable_id,
 };
 pub use leg::{LegKind, LegState, Transfer};
 pub use merge::{AttemptState, CallState, Providers, bills, merge};
-pub use money::{billed_minutes, cents_text_to_micros, charge_micro_credits};
+pub use money::{billed_minutes, cents_text_to_micros, charge_micro_credits, credits_text_to_micros};
 pub use phone::normalise_e164;
 pub use reject::Reject;
 pub use setup::{PastDial, RetryConfig, Setup, Tokens, Usage};

@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use sqlx::PgConnection;
-use tallyline_model::{Event, Provider};
+use tallyline_model::{Event, Provider, normalise_e164};
 use uuid::Uuid;
 
+use crate::process_call_events::claim::Lanes;
 use crate::process_call_events::intake::{Intake, Parsed};
 
 /// Names by tenant.
@@ -20,6 +21,24 @@ pub(super) struct Known {
     pub(super) by_leg: HashMap<(Uuid, String), Uuid>,
     pub(super) agents: HashSet<(Uuid, String)>,
     pub(super) by_number: HashMap<(Uuid, String), Uuid>,
+}
+
+impl Known {
+    /// The agent that the event's own number is assigned to, among the tenant's:
+    /// the tenant is the endpoint's, whoever else has the number.
+    pub(super) fn agent_of_number(&self, parsed: &Parsed) -> Option<Uuid> {
+        let number = parsed.event.facts.agent_number.clone()?;
+        self.by_number.get(&(parsed.id.user_id, number)).copied()
+    }
+}
+
+/// Whether nothing but its number may tell whose call an event is.
+fn asks_its_number(parsed: &Parsed) -> bool {
+    match parsed.event.provider {
+        Provider::Bolna => parsed.event.agent_ref.is_none(),
+        Provider::Twilio => parsed.waited,
+        Provider::Analysis => false,
+    }
 }
 
 #[derive(Debug)]
@@ -40,7 +59,7 @@ fn names<'a, I: Iterator<Item = &'a String>>(intake: &'a Intake, of: impl Fn(&'a
     named.into_iter().map(|(user_id, name)| (user_id, name.clone())).unzip()
 }
 
-pub(super) async fn look_up(tx: &mut PgConnection, intake: &Intake) -> Result<Known, sqlx::Error> {
+pub(super) async fn look_up(tx: &mut PgConnection, lanes: &Lanes, intake: &Intake) -> Result<Known, sqlx::Error> {
     let mut known = Known::default();
 
     let (user_ids, executions) = names(intake, |p| p.event.execution_id.iter());
@@ -68,8 +87,26 @@ pub(super) async fn look_up(tx: &mut PgConnection, intake: &Intake) -> Result<Kn
     let rows = sqlx::query_file!("../sql/process/agents_by_ref.sql", &user_ids, &refs).fetch_all(&mut *tx).await?;
     known.agents = rows.into_iter().map(|row| (row.user_id, row.bolna_agent_id)).collect();
 
-    let (user_ids, numbers) = names(intake, |p| p.event.facts.agent_number.iter().filter(|_| p.waited));
-    let rows = sqlx::query_file!("../sql/process/agents_by_number.sql", &user_ids, &numbers).fetch_all(tx).await?;
-    known.by_number = rows.into_iter().map(|row| ((row.user_id, row.phone_number), row.id)).collect();
+    known.by_number = agents_by_number(tx, lanes, intake).await?;
     Ok(known)
+}
+
+async fn agents_by_number(
+    tx: &mut PgConnection,
+    lanes: &Lanes,
+    intake: &Intake,
+) -> Result<HashMap<(Uuid, String), Uuid>, sqlx::Error> {
+    let (user_ids, numbers) = names(intake, |p| p.event.facts.agent_number.iter().filter(|_| asks_its_number(p)));
+    if numbers.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let country_code = |user_id| lanes.get(user_id)?.default_country_code.as_deref();
+    let normalised = user_ids.iter().zip(&numbers).map(|(user_id, number)| {
+        // Short codes and names have no such form, and are compared as they stand.
+        normalise_e164(number, country_code(user_id)).unwrap_or_default()
+    });
+    let e164: Vec<String> = normalised.collect();
+    let rows =
+        sqlx::query_file!("../sql/process/agents_by_number.sql", &user_ids, &numbers, &e164).fetch_all(tx).await?;
+    Ok(rows.into_iter().map(|row| ((row.user_id, row.given), row.id)).collect())
 }

@@ -26,6 +26,7 @@ pub fn deps(db: &TestDb, expire_seconds: u32) -> Arc<Deps> {
         quarantine_days: 90,
         job_history_days: 14,
         audit_difference_days: 30,
+        twilio_processed_days: 30,
     };
     Arc::new(Deps {
         pool: db.pool.clone(),

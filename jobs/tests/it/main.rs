@@ -6,6 +6,8 @@ mod audit;
 mod backfill;
 mod caches;
 mod calls;
+mod contacts;
+mod credits;
 mod exact;
 mod history_rows;
 mod periods;

@@ -36,6 +36,11 @@ const POINTERS: &[(&str, &str, Target)] = &[
         spare_contact,
     ),
     (
+        "contact_archive_user_id_contact_id_fkey",
+        "UPDATE tally.contact_archive SET contact_id = $2 WHERE user_id = $1",
+        spare_contact,
+    ),
+    (
         "customers_user_id_contact_id_fkey",
         "UPDATE public.customers SET contact_id = $2 WHERE user_id = $1",
         spare_contact,

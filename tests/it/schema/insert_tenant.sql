@@ -86,6 +86,8 @@ WITH u AS (
 ), history_files AS (
     INSERT INTO tally.history_files (user_id, month_start, month_end, path, calls, fingerprint_hi, fingerprint_lo)
     SELECT user_id, t, t + interval '1 month', 'file', 1, 1, 1 FROM k
+), contact_archive AS (
+    INSERT INTO tally.contact_archive (user_id, contact_id, total_calls, first_call_at, last_call_at) SELECT user_id, contact_id, 1, t, t FROM k
 ), jobs AS (
     INSERT INTO tally.jobs (kind, queue, user_id, coalesce_key, run_at, created_at) SELECT 'work', 'default', user_id, 'key', t, t FROM k
 ), job_history AS (
