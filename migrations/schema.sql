@@ -24,6 +24,8 @@ BEGIN
     SELECT count(*) INTO entries FROM public.credit_transactions WHERE user_id = tenant AND call_id = into_call;
     UPDATE tally.call_events SET call_id = into_call WHERE user_id = tenant AND call_id = absorbed;
     UPDATE tally.call_aliases SET call_id = into_call WHERE user_id = tenant AND call_id = absorbed;
+    UPDATE tally.call_legs l SET call_id = into_call WHERE user_id = tenant AND call_id = absorbed
+        AND NOT EXISTS (SELECT FROM tally.call_legs k WHERE k.user_id = tenant AND k.call_id = into_call AND k.leg_key = l.leg_key);
     UPDATE public.follow_ups SET call_id = into_call WHERE user_id = tenant AND call_id = absorbed;
     UPDATE public.credit_transactions SET call_id = into_call, charge_no = charge_no + entries
     WHERE user_id = tenant AND call_id = absorbed;
@@ -2010,6 +2012,8 @@ CREATE TABLE tally.call_attempts (
     CONSTRAINT call_attempts_duration_seconds_check CHECK ((duration_seconds >= 0))
 );
 
+COMMENT ON COLUMN tally.call_attempts.started_at IS 'Null where only a later record tells of the dial.';
+
 CREATE TABLE tally.call_events (
     user_id uuid NOT NULL,
     call_id uuid NOT NULL,
@@ -2019,6 +2023,39 @@ CREATE TABLE tally.call_events (
     received_at timestamp with time zone NOT NULL,
     facts jsonb NOT NULL
 );
+
+CREATE TABLE tally.call_legs (
+    user_id uuid NOT NULL,
+    call_id uuid NOT NULL,
+    leg_key text NOT NULL,
+    kind text NOT NULL,
+    lifecycle text NOT NULL,
+    outcome text NOT NULL,
+    duration_seconds integer,
+    cost_reported numeric,
+    to_number text,
+    from_number text,
+    recording_url text,
+    hangup_by text,
+    hangup_reason text,
+    hangup_provider_code bigint,
+    termination_reason text,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT call_legs_cost_reported_check CHECK ((cost_reported >= (0)::numeric)),
+    CONSTRAINT call_legs_duration_seconds_check CHECK ((duration_seconds >= 0)),
+    CONSTRAINT call_legs_kind_check CHECK ((kind = ANY (ARRAY['transfer'::text, 'child'::text]))),
+    CONSTRAINT call_legs_leg_key_check CHECK ((leg_key <> ''::text)),
+    CONSTRAINT call_legs_outcome_check CHECK ((outcome = ANY (ARRAY['answered'::text, 'voicemail'::text, 'no_answer'::text, 'busy'::text, 'failed'::text, 'cancelled'::text, 'in_progress'::text])))
+);
+
+COMMENT ON TABLE tally.call_legs IS 'Legs of a call that are no dials of it. Their seconds and prices are in no figure of the call.';
+
+COMMENT ON COLUMN tally.call_legs.leg_key IS 'The carrier''s id of the leg; transfer: and the attempt for one without.';
+
+COMMENT ON COLUMN tally.call_legs.cost_reported IS 'The number as reported. Its unit is not documented, so it is no money and is never summed.';
+
+COMMENT ON COLUMN tally.call_legs.started_at IS 'The carrier''s first word about the leg; null where only the call''s record tells of it, which gives no times.';
 
 CREATE VIEW tally.call_metrics AS
  SELECT c.user_id,
@@ -2177,7 +2214,7 @@ CREATE TABLE tally.inbox_pending (
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0');
 
-COMMENT ON COLUMN tally.inbox_pending.wait_key IS 'The CallSid whose Bolna execution a waiting Twilio event is waiting for.';
+COMMENT ON COLUMN tally.inbox_pending.wait_key IS 'The CallSid whose call a waiting Twilio event is waiting for: its own, or its parent''s if it is of a child leg.';
 
 CREATE TABLE tally.job_history (
     history_id bigint NOT NULL,
@@ -2558,6 +2595,9 @@ ALTER TABLE ONLY tally.call_attempts
 ALTER TABLE ONLY tally.call_events
     ADD CONSTRAINT call_events_pkey PRIMARY KEY (user_id, call_id, provider, body_sha256);
 
+ALTER TABLE ONLY tally.call_legs
+    ADD CONSTRAINT call_legs_pkey PRIMARY KEY (user_id, call_id, leg_key);
+
 ALTER TABLE ONLY tally.customer_counters
     ADD CONSTRAINT customer_counters_pkey PRIMARY KEY (user_id, year);
 
@@ -2692,6 +2732,8 @@ CREATE INDEX backfill_units_next_idx ON tally.backfill_units USING btree (backfi
 CREATE INDEX backfills_running_idx ON tally.backfills USING btree (id) WHERE (state = 'running'::text);
 
 CREATE INDEX call_aliases_call_idx ON tally.call_aliases USING btree (user_id, call_id);
+
+CREATE INDEX call_legs_key_idx ON tally.call_legs USING btree (user_id, leg_key);
 
 CREATE INDEX dead_jobs_kind ON tally.dead_jobs USING btree (kind, dead_at);
 
@@ -2849,6 +2891,9 @@ ALTER TABLE ONLY tally.call_attempts
 
 ALTER TABLE ONLY tally.call_events
     ADD CONSTRAINT call_events_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tally.call_legs
+    ADD CONSTRAINT call_legs_user_id_call_id_fkey FOREIGN KEY (user_id, call_id) REFERENCES public.calls(user_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY tally.customer_counters
     ADD CONSTRAINT customer_counters_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
@@ -3242,6 +3287,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.call_aliases TO tallyline_worke
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.call_attempts TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.call_events TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.call_legs TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.call_metrics TO tallyline_worker;
 

@@ -81,7 +81,10 @@ impl Daemon {
     ) -> anyhow::Result<Self> {
         let difference = tallyline_db::migrate::check(database_url).await?;
         if !difference.is_none() {
-            bail!("the database's schema is not this program's: {difference:?}; run `tallyline migrate`");
+            bail!(
+                "the database's schema is not this program's: {difference:?}; run `tallyline migrate`, \
+                 put back what is missing as in migrations/schema.sql"
+            );
         }
         let pool = connect(&config, database_url).await?;
         tallyline_db::pool::refuse_privileged(&pool).await?;

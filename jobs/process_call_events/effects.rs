@@ -10,9 +10,10 @@ use super::calls::Folded;
 use super::claim::{Lanes, Tenant};
 use super::contacts;
 use super::ledger::{self, Charge};
+use super::legs;
 use super::rows::{AttemptRow, CallRow, LeadRow, TranscriptRow, UnansweredRow, cut, speaker_segments};
 
-/// Writes calls, contacts, attempts, aliases, transcripts, leads and charges.
+/// Writes calls, contacts, attempts, legs, aliases, transcripts, leads and charges.
 pub(super) async fn write(tx: &mut PgConnection, lanes: &Lanes, folded: Vec<Folded>) -> Result<(), ProcessError> {
     if folded.is_empty() {
         return Ok(());
@@ -40,7 +41,9 @@ pub(super) async fn write(tx: &mut PgConnection, lanes: &Lanes, folded: Vec<Fold
     }
     sqlx::query_file!("../sql/process/upsert_calls.sql", Json(&rows) as _).execute(&mut *tx).await?;
     write_attempts(tx, &folded).await?;
+    legs::write(tx, &folded).await?;
     write_aliases(tx, &folded).await?;
+    legs::delete_vanished(tx, &folded).await?;
     write_transcripts(tx, &folded).await?;
     write_leads(tx, lanes, &folded).await?;
     note_unanswered(tx, &folded, &contact_ids).await?;
@@ -52,10 +55,12 @@ fn tenant_of<'a>(lanes: &'a Lanes, call: &Folded) -> Option<&'a Tenant> {
     lanes.get(&call.user_id)
 }
 
-/// The customer's number in E.164; none for web calls and anonymous callers.
+/// The customer's number in E.164; none for web calls and anonymous callers. Of
+/// several the last that can be dialled, so that a later word such as `anonymous`
+/// unties no contact that an earlier batch has tied.
 fn number_of(lanes: &Lanes, call: &Folded) -> Option<String> {
     let country_code = tenant_of(lanes, call)?.default_country_code.as_deref();
-    normalise_e164(call.state.customer_number.as_deref()?, country_code)
+    call.state.customer_numbers.iter().find_map(|number| normalise_e164(number, country_code))
 }
 
 async fn write_attempts(tx: &mut PgConnection, folded: &[Folded]) -> Result<(), sqlx::Error> {
@@ -144,7 +149,12 @@ async fn note_unanswered(
         })
         .collect();
     if !rows.is_empty() {
-        sqlx::query_file!("../sql/process/note_unanswered.sql", Json(&rows) as _).execute(tx).await?;
+        sqlx::query_file!("../sql/process/note_unanswered.sql", Json(&rows) as _).execute(&mut *tx).await?;
+    }
+    let legs = folded.iter().flat_map(|call| call.state.legs.iter().map(|leg| (call.user_id, leg.key.clone())));
+    let (user_ids, sids): (Vec<Uuid>, Vec<String>) = legs.unzip();
+    if !sids.is_empty() {
+        sqlx::query_file!("../sql/process/forget_legs.sql", &user_ids, &sids).execute(tx).await?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::ProcessError;
 use super::claim::{PendingId, Tenant};
+use super::details;
 use super::intake::Parsed;
 use super::ledger::Bill;
 
@@ -96,9 +97,12 @@ pub(super) struct CallRow {
     completed_at: Option<DateTime<Utc>>,
     call_source: &'static str,
     caller_name: Option<String>,
+    caller_email: Option<String>,
     lead_type: Option<&'static str>,
     duration_seconds: i64,
     bolna_execution_id: Option<String>,
+    bolna_call_config: Value,
+    bolna_voice_settings: Value,
     bolna_metadata: Value,
     attempt: i32,
     cost_micros: i64,
@@ -146,10 +150,13 @@ impl CallRow {
             completed_at: state.completed_at,
             call_source: state.source.as_str(),
             caller_name: state.customer_name.as_deref().map(|n| cut(n, NAME_CHARS)),
+            caller_email: state.customer_email.as_deref().map(|e| cut(e, NAME_CHARS)),
             lead_type: state.direction.map(Direction::as_str),
             duration_seconds: state.duration_seconds,
             bolna_execution_id: state.execution_id.clone(),
-            bolna_metadata: bolna_metadata(state),
+            bolna_call_config: details::call_config(state),
+            bolna_voice_settings: details::voice_settings(&state.usage),
+            bolna_metadata: details::metadata(state),
             attempt: state.attempt,
             cost_micros: state.cost_micros,
             billing_settled: state.billing_settled,
@@ -176,25 +183,6 @@ fn small(count: usize) -> i16 {
     i16::try_from(count).unwrap_or(i16::MAX)
 }
 
-/// What the provider says of a call beyond the columns.
-fn bolna_metadata(state: &CallState) -> Value {
-    let mut map = serde_json::Map::new();
-    let mut put = |key: &str, value: Value| {
-        if !value.is_null() {
-            map.insert(key.to_owned(), value);
-        }
-    };
-    put("cost_legs_micros", serde_json::json!(state.cost_legs));
-    put("extracted_data", state.extracted_data.clone().unwrap_or(Value::Null));
-    put("error_message", state.error_message.clone().into());
-    put("smart_status", state.smart_status.clone().into());
-    put("answered_by_voice_mail", state.answered_by_voice_mail.into());
-    put("agent_number", state.agent_number.clone().into());
-    put("conversation_seconds", state.conversation_seconds.map(|d| d.to_string()).into());
-    put("event_count", state.event_count.into());
-    Value::Object(map)
-}
-
 #[derive(Debug, Serialize)]
 pub(super) struct AttemptRow {
     pub(super) user_id: Uuid,
@@ -203,7 +191,7 @@ pub(super) struct AttemptRow {
     pub(super) lifecycle: String,
     pub(super) outcome: &'static str,
     pub(super) call_sid: Option<String>,
-    pub(super) started_at: DateTime<Utc>,
+    pub(super) started_at: Option<DateTime<Utc>>,
     pub(super) ended_at: Option<DateTime<Utc>>,
     pub(super) duration_seconds: i64,
 }

@@ -12,12 +12,15 @@ mod decimal;
 pub mod email;
 pub mod event;
 mod json;
+pub mod leg;
 pub mod merge;
 pub mod money;
 mod ordered;
 pub mod phone;
 pub mod reject;
 mod serde_text;
+pub mod setup;
+mod source;
 pub mod status;
 pub mod time;
 mod twilio;
@@ -28,9 +31,11 @@ pub use event::{
     CallSource, Direction, Event, Facts, LeadAnalysis, Provider, agent_ref, parse_analysis, parse_bolna, parse_twilio,
     usable_id,
 };
+pub use leg::{LegKind, LegState, Transfer};
 pub use merge::{AttemptState, CallState, Providers, bills, merge};
 pub use money::{billed_minutes, cents_text_to_micros, charge_micro_credits, credits_text_to_micros};
 pub use phone::normalise_e164;
 pub use reject::Reject;
+pub use setup::{PastDial, RetryConfig, Setup, Tokens, Usage};
 pub use status::{Outcome, StatusClass, UnknownName};
 pub use time::{parse_instant, quarter_start};

@@ -5,6 +5,7 @@ mod archive;
 mod audit;
 mod backfill;
 mod caches;
+mod calls;
 mod contacts;
 mod credits;
 mod exact;

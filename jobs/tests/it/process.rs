@@ -159,13 +159,14 @@ async fn events_that_cannot_be_applied_are_kept_with_their_reason() {
     deliver(&db, user, "bolna", &bolna("x1", "completed", 10, json!({ "agent_id": foreign_agent }))).await;
     deliver(&db, user, "bolna", &bolna("x2", "completed", 10, json!({ "agent_id": null }))).await;
     deliver(&db, user, "bolna", b"{\"id\": \"x3\"").await;
-    deliver(&db, user, "twilio", b"CallSid=CA00000000000000000000000000000009&CallStatus=completed&ParentCallSid=CA00000000000000000000000000000008").await;
+    deliver(&db, user, "twilio", b"CallSid=CA00000000000000000000000000000009&CallStatus=completed&ParentCallSid=CA8")
+        .await;
     deliver(&db, user, "bolna", &answered_call(CALL)[4]).await;
     process(&db).await;
 
     let reasons: Vec<String> =
         sqlx::query_scalar("SELECT reason FROM tally.quarantine ORDER BY reason").fetch_all(&db.admin).await.unwrap();
-    assert_eq!(reasons, ["child_leg", "no_agent", "not_json", "unknown_agent"]);
+    assert_eq!(reasons, ["bad_sid", "no_agent", "not_json", "unknown_agent"]);
     assert_eq!(number(&db, "SELECT count(*) FROM calls").await, 1);
     assert_eq!(number(&db, "SELECT count(*) FROM tally.inbox_pending").await, 0);
 }

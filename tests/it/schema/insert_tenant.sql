@@ -71,6 +71,8 @@ WITH u AS (
 ), attempts AS (
     INSERT INTO tally.call_attempts (user_id, call_id, attempt, lifecycle, outcome, duration_seconds)
     SELECT user_id, call_id, 0, 'initiated', 'in_progress', 0 FROM k
+), legs AS (
+    INSERT INTO tally.call_legs (user_id, call_id, leg_key, kind, lifecycle, outcome) SELECT user_id, call_id, 'CA1', 'transfer', '', 'failed' FROM k
 ), aliases AS (
     INSERT INTO tally.call_aliases (user_id, call_sid, call_id) SELECT user_id, 'CA' || repeat('0', 32), call_id FROM k
 ), buckets AS (

@@ -117,6 +117,16 @@ pub(super) const CASES: &[Case] = &[
         &["duration_seconds = -1"],
         &["duration_seconds = 1"],
     ),
+    case("tally.call_legs", "call_legs_cost_reported_check", &["cost_reported = -0.001"], &["cost_reported = 0.012"]),
+    case("tally.call_legs", "call_legs_duration_seconds_check", &["duration_seconds = -1"], &["duration_seconds = 0"]),
+    case("tally.call_legs", "call_legs_kind_check", &["kind = 'parent'"], &["kind = 'child'"]),
+    case("tally.call_legs", "call_legs_leg_key_check", &["leg_key = ''"], &["leg_key = 'transfer:0'"]),
+    case(
+        "tally.call_legs",
+        "call_legs_outcome_check",
+        &["outcome = 'Answered'"],
+        &["outcome = 'answered'", "outcome = 'busy'"],
+    ),
     case(
         "tally.endpoints",
         "endpoints_account_sid_check",
