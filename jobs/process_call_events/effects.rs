@@ -149,7 +149,12 @@ async fn note_unanswered(
         })
         .collect();
     if !rows.is_empty() {
-        sqlx::query_file!("../sql/process/note_unanswered.sql", Json(&rows) as _).execute(tx).await?;
+        sqlx::query_file!("../sql/process/note_unanswered.sql", Json(&rows) as _).execute(&mut *tx).await?;
+    }
+    let legs = folded.iter().flat_map(|call| call.state.legs.iter().map(|leg| (call.user_id, leg.key.clone())));
+    let (user_ids, sids): (Vec<Uuid>, Vec<String>) = legs.unzip();
+    if !sids.is_empty() {
+        sqlx::query_file!("../sql/process/forget_legs.sql", &user_ids, &sids).execute(tx).await?;
     }
     Ok(())
 }
