@@ -8,14 +8,20 @@
 
 mod analysis;
 mod bolna;
+pub mod complete;
 mod decimal;
 pub mod event;
+pub mod extraction;
 mod json;
+pub mod loose;
 pub mod merge;
 pub mod money;
 mod ordered;
 pub mod phone;
+mod posted;
 pub mod reject;
+pub mod rules;
+pub mod scores;
 mod serde_text;
 pub mod status;
 pub mod time;
@@ -26,9 +32,11 @@ pub use event::{
     CallSource, Direction, Event, Facts, LeadAnalysis, Provider, agent_ref, parse_analysis, parse_bolna, parse_twilio,
     usable_id,
 };
-pub use merge::{AttemptState, CallState, Providers, bills, merge};
+pub use merge::{AttemptState, CallState, Providers, bills, latest_analysis, merge};
 pub use money::{billed_minutes, cents_text_to_micros, charge_micro_credits};
 pub use phone::normalise_e164;
+pub use posted::{analysis_body, analysis_object};
 pub use reject::Reject;
+pub use scores::{Scales, Thresholds};
 pub use status::{Outcome, StatusClass, UnknownName};
 pub use time::{parse_instant, quarter_start};
