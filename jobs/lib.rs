@@ -10,6 +10,7 @@ pub mod analyze_trends;
 pub mod archive_calls;
 pub mod audit_rollups;
 pub mod backfill;
+pub mod complete_leads;
 pub mod exact;
 pub mod extend_calendar;
 pub mod http;
@@ -18,6 +19,7 @@ pub mod purge_expired;
 pub mod rebuild_all_dashboards;
 pub mod rebuild_dashboards;
 pub mod refresh_kpi_summary;
+pub mod requalify_leads;
 pub mod roll_up;
 pub mod settings;
 pub mod verify;
@@ -58,6 +60,7 @@ pub fn registry() -> Result<Registry<Deps>, QueueError> {
         .register::<rebuild_all_dashboards::RebuildAllDashboards>()?
         .register::<rebuild_dashboards::RebuildDashboards>()?
         .register::<refresh_kpi_summary::RefreshKpiSummary>()?
+        .register::<requalify_leads::RequalifyLeads>()?
         .register::<verify_rollups::VerifyRollups>()
 }
 
@@ -78,6 +81,19 @@ impl DrainWork for ProcessCallEvents {
             self.rollup_hint.ring();
         }
         Ok(Drained { worked })
+    }
+}
+
+/// The drain over the marks of contacts.
+pub struct CompleteLeads {
+    pub pool: PgPool,
+}
+
+impl DrainWork for CompleteLeads {
+    const NAME: &'static str = "complete_leads";
+
+    async fn drain(&self) -> Result<Drained, BoxError> {
+        Ok(Drained { worked: complete_leads::run_unit(&self.pool).await? })
     }
 }
 

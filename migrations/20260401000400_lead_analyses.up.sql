@@ -34,8 +34,6 @@ CREATE TABLE tally.analysis_settings (
 );
 COMMENT ON COLUMN tally.analysis_settings.input_price_micros IS 'Of a million tokens, in micro-units; output_price_micros likewise.';
 COMMENT ON COLUMN tally.analysis_settings.daily_cap_micros IS 'Most that a day of the tenant''s zone may cost, in micro-units.';
-CREATE TRIGGER analysis_settings_touch BEFORE UPDATE ON tally.analysis_settings
-    FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
 
 CREATE TABLE tally.analysis_spend (
     user_id         uuid    NOT NULL REFERENCES public.users (id) ON DELETE CASCADE,
