@@ -63,8 +63,7 @@ pub async fn run_unit(pool: &PgPool) -> Result<usize, sqlx::Error> {
     let (user_ids, contact_ids): (Vec<Uuid>, Vec<Uuid>) =
         marked.into_iter().map(|row| (row.user_id, row.contact_id)).unzip();
     sqlx::query_file!("../sql/leads/ensure_folds.sql", &user_ids, &contact_ids).execute(pool).await?;
-    let gone =
-        sqlx::query_file!("../sql/leads/drop_marks_of_gone.sql", &user_ids, &contact_ids).execute(pool).await?;
+    let gone = sqlx::query_file!("../sql/leads/drop_marks_of_gone.sql", &user_ids, &contact_ids).execute(pool).await?;
 
     let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
     let folded = fold_locked(&mut tx, &user_ids, &contact_ids).await?;

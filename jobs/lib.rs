@@ -6,6 +6,7 @@
 //! in [`registry`].
 
 pub mod admin_log;
+pub mod analyze_leads;
 pub mod analyze_trends;
 pub mod archive_calls;
 pub mod audit_rollups;
@@ -70,6 +71,8 @@ pub struct ProcessCallEvents {
     pub options: process_call_events::Options,
     /// Rung after each batch.
     pub rollup_hint: Hint,
+    /// The same for analyses that are to be made and contacts that are to be folded.
+    pub leads_hint: Hint,
 }
 
 impl DrainWork for ProcessCallEvents {
@@ -79,8 +82,22 @@ impl DrainWork for ProcessCallEvents {
         let worked = process_call_events::run_unit(&self.pool, &self.options).await?;
         if worked > 0 {
             self.rollup_hint.ring();
+            self.leads_hint.ring();
         }
         Ok(Drained { worked })
+    }
+}
+
+/// The drain over the analyses that are to be made.
+pub struct AnalyzeLeads {
+    pub analyzer: analyze_leads::Analyzer,
+}
+
+impl DrainWork for AnalyzeLeads {
+    const NAME: &'static str = "analyze_leads";
+
+    async fn drain(&self) -> Result<Drained, BoxError> {
+        Ok(Drained { worked: self.analyzer.run_unit().await? })
     }
 }
 
@@ -140,6 +157,16 @@ impl DrainWork for Backfill {
 /// The drain of events with its concurrency.
 pub fn process_drain(work: ProcessCallEvents, inbox_hint: &Hint, concurrency: usize) -> Drain<ProcessCallEvents> {
     Drain::new(work).hint(inbox_hint).concurrency(concurrency)
+}
+
+/// The drain of analyses; each unit may be a request, so its concurrency bounds those.
+pub fn analyze_drain(work: AnalyzeLeads, leads_hint: &Hint, concurrency: usize) -> Drain<AnalyzeLeads> {
+    Drain::new(work).hint(leads_hint).concurrency(concurrency)
+}
+
+/// The drain of contacts' marks.
+pub fn complete_drain(work: CompleteLeads, leads_hint: &Hint) -> Drain<CompleteLeads> {
+    Drain::new(work).hint(leads_hint)
 }
 
 /// The drain of marks with its concurrency.

@@ -82,8 +82,7 @@ async fn lock_lane(tx: &mut PgConnection, user_id: Uuid) -> Result<(), sqlx::Err
 
 /// The id of the last lead that was looked at, if there was one, and how many changed.
 async fn batch(tx: &mut PgConnection, user_id: Uuid, after: Uuid) -> Result<(Option<Uuid>, u64), sqlx::Error> {
-    let settings =
-        sqlx::query_file!("../sql/process/tenant_settings.sql", &[user_id]).fetch_optional(&mut *tx).await?;
+    let settings = sqlx::query_file!("../sql/process/tenant_settings.sql", &[user_id]).fetch_optional(&mut *tx).await?;
     // A tenant that is gone has taken its leads along.
     let Some(settings) = settings else { return Ok((None, 0)) };
     let scales = Scales { total: settings.score_scale.into(), dimension: settings.dimension_scale.into() };
@@ -92,9 +91,8 @@ async fn batch(tx: &mut PgConnection, user_id: Uuid, after: Uuid) -> Result<(Opt
         warm_percent: settings.warm_threshold_percent.into(),
         cold_percent: settings.cold_threshold_percent.into(),
     };
-    let leads = sqlx::query_file!("../sql/leads/requalify_batch.sql", user_id, after, BATCH_LEADS)
-        .fetch_all(&mut *tx)
-        .await?;
+    let leads =
+        sqlx::query_file!("../sql/leads/requalify_batch.sql", user_id, after, BATCH_LEADS).fetch_all(&mut *tx).await?;
     let call_ids: Vec<Uuid> = leads.iter().map(|lead| lead.call_id).collect();
     let given = analyses(tx, user_id, &call_ids).await?;
     let last = leads.last().map(|lead| lead.id);

@@ -192,10 +192,13 @@ async fn write_leads(tx: &mut PgConnection, lanes: &Lanes, folded: &[Folded]) ->
     let row = |call: &Folded, state: &CallState| {
         Some(LeadRow::new((call.user_id, call.id), tenant_of(lanes, call)?, state, state.analysis.as_ref()?))
     };
-    let (unanswered, others): (Vec<&Folded>, Vec<&Folded>) =
-        folded.iter().filter(|call| call.state.analysis.is_some()).partition(|call| analyses::is_unanswered(&call.state));
+    let (unanswered, others): (Vec<&Folded>, Vec<&Folded>) = folded
+        .iter()
+        .filter(|call| call.state.analysis.is_some())
+        .partition(|call| analyses::is_unanswered(&call.state));
     if !unanswered.is_empty() {
-        let (user_ids, call_ids): (Vec<Uuid>, Vec<Uuid>) = unanswered.iter().map(|call| (call.user_id, call.id)).unzip();
+        let (user_ids, call_ids): (Vec<Uuid>, Vec<Uuid>) =
+            unanswered.iter().map(|call| (call.user_id, call.id)).unzip();
         sqlx::query_file!("../sql/process/delete_leads.sql", &user_ids, &call_ids).execute(&mut *tx).await?;
     }
     let rows: Vec<LeadRow> = others.into_iter().filter_map(|call| row(call, &call.state)).collect();
