@@ -79,7 +79,7 @@ async fn rules_make_one_lead_of_an_answered_call_however_often_they_are_run() {
         &bolna(
             "call-1",
             "completed",
-            55,
+            56,
             json!({
         "conversation_duration": 27.2, "total_cost": 4.0, "transcript": TRANSCRIPT }),
         ),
