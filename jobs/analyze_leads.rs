@@ -16,6 +16,7 @@
 
 mod bolna;
 mod claim;
+pub mod control;
 mod finish;
 mod gate;
 mod input;

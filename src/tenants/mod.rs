@@ -2,6 +2,7 @@
 //! API change by hand, as opposed to what webhooks bring.
 
 mod agents;
+mod analysis;
 mod create;
 mod endpoints;
 mod error;
@@ -9,6 +10,9 @@ mod list;
 mod timezone;
 
 pub use agents::{AgentRow, add_agent, list_agents};
+pub use analysis::{
+    AnalysisChange, AnalysisSettings, Qualification, analysis_settings, set_analysis, set_qualification,
+};
 pub use create::{CreatedTenant, NewTenant, create_tenant};
 pub use endpoints::{CreatedEndpoint, EndpointRow, TwilioAccount, list_endpoints, rotate_secret, set_allowed_ips};
 pub use error::TenantError;
