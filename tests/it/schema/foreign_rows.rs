@@ -21,6 +21,11 @@ const POINTERS: &[(&str, &str, Target)] = &[
         call,
     ),
     (
+        "call_analyses_user_id_call_id_fkey",
+        "UPDATE tally.call_analyses SET call_id = $2 WHERE user_id = $1",
+        spare_call,
+    ),
+    (
         "calls_user_id_agent_id_fkey",
         "UPDATE public.calls SET agent_id = $2 WHERE user_id = $1 AND bolna_execution_id = 'execution-1'",
         agent,
@@ -31,11 +36,21 @@ const POINTERS: &[(&str, &str, Target)] = &[
         spare_contact,
     ),
     (
+        "contact_analyses_user_id_contact_id_fkey",
+        "UPDATE tally.contact_analyses SET contact_id = $2 WHERE user_id = $1",
+        spare_contact,
+    ),
+    (
         "customers_user_id_contact_id_fkey",
         "UPDATE public.customers SET contact_id = $2 WHERE user_id = $1",
         spare_contact,
     ),
     ("follow_ups_user_id_call_id_fkey", "UPDATE public.follow_ups SET call_id = $2 WHERE user_id = $1", spare_call),
+    (
+        "lead_analytics_user_id_contact_id_fkey",
+        "UPDATE public.lead_analytics SET contact_id = $2 WHERE user_id = $1 AND analysis_type = 'complete'",
+        spare_contact,
+    ),
     (
         "lead_analytics_user_id_call_id_fkey",
         "UPDATE public.lead_analytics SET call_id = $2 WHERE user_id = $1 AND analysis_type = 'individual'",

@@ -69,6 +69,10 @@ async fn defect_56_a_retry_a_day_later_sends_the_identical_request() {
 /// Breaks tried: 401 retried; the code fence not taken off; scores not held against the scale; a refusal taken for an answer.
 #[tokio::test]
 async fn answers_become_leads_retries_or_failures() {
+    let db = TestDb::new().await;
+    let (user, server) = (tenant(&db, "UTC").await, OpenAi::start(Some(API_KEY)).await);
+    openai(&db, user, &server).await;
+    let mut calls = 0;
     let out_of_range = |key: &str, value: i32| {
         let mut answer = full_answer();
         answer[key] = json!(value);
@@ -101,7 +105,9 @@ async fn answers_become_leads_retries_or_failures() {
         (Reply::Status(404, None), over("not_found")),
         (Reply::Status(302, None), over("refused")),
     ] {
-        let (db, server) = one_call("UTC").await;
+        run(&db, "TRUNCATE tally.call_analyses, transcripts, lead_analytics").await;
+        calls += 1;
+        call(&db, user, &format!("call-{calls}"), json!({})).await;
         let shown = format!("{reply:?}");
         server.script([reply]);
         settle(&db, &analyzer(&db)).await;
