@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sqlx::Row;
 use tallyline_jobs::complete_leads;
 use tallyline_testkit::openai::{OpenAi, Reply, full_answer};
 use tallyline_testkit::{TestDb, wait_until};
@@ -15,6 +16,11 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Three analysed calls of one contact, days apart, delivered in the wrong order.
 async fn three_calls(db: &TestDb) -> Uuid {
     let user = tenant(db, "UTC").await;
+    calls_of(db, user).await;
+    user
+}
+
+async fn calls_of(db: &TestDb, user: Uuid) {
     for (day, score) in [(5, 1), (3, 3), (4, 2)] {
         let id = format!("call-{day}");
         let at = format!("2026-03-0{day}T10:00:00Z");
@@ -24,7 +30,6 @@ async fn three_calls(db: &TestDb) -> Uuid {
             "cta_demo_clicked": score == 3, "extraction": { "company_name": if score == 2 { Some("Example Foods") } else { None } } }))).await;
     }
     process(db).await;
-    user
 }
 
 fn posted(id: &str, analysis: Value) -> Vec<u8> {
@@ -125,29 +130,75 @@ async fn defect_12_reading_a_lead_changes_nothing() {
     );
 }
 
-/// An older fold must not overwrite a newer one, nor take marks of what it has not read.
-/// Break tried: `consume_marks.sql` after `individuals.sql`; the edit in between then stays unfolded.
+const LOCK: &str = include_str!("../../../../sql/leads/lock_folds.sql");
+const CONSUME: &str = include_str!("../../../../sql/leads/consume_marks.sql");
+const READ: &str = include_str!("../../../../sql/leads/individuals.sql");
+const CONTACT: Uuid = Uuid::from_u128(1);
+
+/// A fold by hand, with the product's statements in this order; what is read of the newest call.
+async fn by_hand(db: &TestDb, user: Uuid, steps: &[&'static str], edit_before: usize) -> i32 {
+    let mut tx = db.pool.begin().await.unwrap();
+    let mut read = None;
+    for (place, sql) in steps.iter().enumerate() {
+        if place == edit_before {
+            run(db, "UPDATE lead_analytics l SET intent_score = 0 FROM calls c WHERE c.id = l.call_id AND c.bolna_execution_id = 'call-5'
+                     AND analysis_type = 'individual'").await;
+        }
+        let rows = sqlx::query(*sql).bind([user]).bind([CONTACT]).fetch_all(&mut *tx).await.unwrap();
+        if *sql == READ {
+            read = rows.last().map(|row| row.get::<i32, _>("intent_score"));
+        }
+    }
+    tx.commit().await.unwrap();
+    read.unwrap()
+}
+
+/// Lock, take the marks, read: in this order an edit at any moment is read, or leaves its mark. The same edit
+/// between reading and taking the marks, with these two turned round, is lost.
 #[tokio::test]
-async fn what_changes_while_a_contact_is_folded_is_folded_again() {
+async fn an_edit_at_any_moment_of_a_fold_is_read_or_leaves_its_mark() {
+    for edit_before in 0..=3 {
+        let (db, user) = folded_with_a_fixed_contact().await;
+        let read = by_hand(&db, user, &[LOCK, CONSUME, READ, LOCK], edit_before).await;
+        let marks = number(&db, "SELECT count(*) FROM tally.lead_marks").await;
+        assert!(read == 0 || marks > 0, "edited before step {edit_before}");
+        fold(&db).await;
+        assert_eq!(only(&db).await["intent_score"], json!(0));
+    }
+    let (db, user) = folded_with_a_fixed_contact().await;
+    let read = by_hand(&db, user, &[LOCK, READ, CONSUME], 2).await;
+    assert_eq!((read, number(&db, "SELECT count(*) FROM tally.lead_marks").await), (1, 0), "the break loses the edit");
+}
+
+async fn folded_with_a_fixed_contact() -> (TestDb, Uuid) {
+    let db = TestDb::new().await;
+    let user = tenant(&db, "UTC").await;
+    sqlx::query("INSERT INTO contacts (user_id, id, name, phone_number, phone_e164) VALUES ($1, $2, 'C', '+12025550143', '+12025550143')")
+        .bind(user)
+        .bind(CONTACT)
+        .execute(&db.admin)
+        .await
+        .unwrap();
+    calls_of(&db, user).await;
+    fold(&db).await;
+    (db, user)
+}
+
+/// While somebody folds a contact, nobody else does, and its marks stay.
+/// Break tried: `FOR UPDATE SKIP LOCKED` left out of `lock_folds.sql`.
+#[tokio::test]
+async fn one_at_a_time_folds_a_contact() {
     let db = TestDb::new().await;
     three_calls(&db).await;
     fold(&db).await;
-    // Holds the fold's row: the drain passes it by and leaves its marks.
     let mut holder = db.admin.begin().await.unwrap();
     sqlx::query("SELECT FROM tally.contact_analyses FOR UPDATE").execute(&mut *holder).await.unwrap();
     run(&db, "UPDATE lead_analytics SET intent_score = 3 WHERE analysis_type = 'individual'").await;
     assert_eq!(complete_leads::run_unit(&db.pool).await.unwrap(), 0);
+    assert_eq!(only(&db).await["intent_score"], json!(1));
     holder.commit().await.unwrap();
-
-    // An edit that commits between the marks' end and the reading waits for nobody and is seen.
-    let mut editor = db.admin.begin().await.unwrap();
-    sqlx::query("UPDATE lead_analytics l SET intent_score = 0 FROM calls c WHERE c.id = l.call_id AND c.bolna_execution_id = 'call-5'
-                 AND analysis_type = 'individual'").execute(&mut *editor).await.unwrap();
     fold(&db).await;
     assert_eq!(only(&db).await["intent_score"], json!(3));
-    editor.commit().await.unwrap();
-    fold(&db).await;
-    assert_eq!(only(&db).await["intent_score"], json!(0));
 }
 
 /// The provider looks at all calls of a contact; until it has, and while it cannot, the fold stands.

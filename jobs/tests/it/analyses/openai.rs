@@ -27,7 +27,7 @@ async fn wait_reason(db: &TestDb) -> Option<String> {
 }
 
 /// Defect 56 of the platform: "tomorrow" was the day after the analysis.
-/// Break tried: the present time in the request instead of the call's; the bodies differ then.
+/// Break tried: the present time in the request instead of the call's.
 #[tokio::test]
 async fn defect_56_a_retry_a_day_later_sends_the_identical_request() {
     let (db, server) = one_call("Asia/Kolkata").await;
