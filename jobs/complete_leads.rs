@@ -129,6 +129,8 @@ async fn write(
     if !complete.is_empty() {
         let (user_ids, call_ids): (Vec<Uuid>, Vec<Uuid>) = complete.iter().map(CompleteRow::call).unzip();
         sqlx::query_file!("../sql/leads/lock_calls.sql", &user_ids, &call_ids).fetch_all(&mut *tx).await?;
+        let (user_ids, contact_ids): (Vec<Uuid>, Vec<Uuid>) = complete.iter().map(CompleteRow::contact).unzip();
+        sqlx::query_file!("../sql/leads/lock_contacts.sql", &user_ids, &contact_ids).fetch_all(&mut *tx).await?;
         sqlx::query_file!("../sql/leads/upsert_complete.sql", Json(complete) as _).execute(&mut *tx).await?;
     }
     if !empty.0.is_empty() {

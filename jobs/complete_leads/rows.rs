@@ -98,6 +98,11 @@ impl CompleteRow {
         }
     }
 
+    /// Tenant and contact that the row is of.
+    pub(super) fn contact(&self) -> ContactKey {
+        (self.user_id, self.contact_id)
+    }
+
     /// Tenant and call that the row points at.
     pub(super) fn call(&self) -> (Uuid, Uuid) {
         (self.user_id, self.call_id)

@@ -44,7 +44,7 @@ pub(super) async fn request(tx: &mut PgConnection, lanes: &Lanes, folded: &[Fold
     let mut rows = Vec::new();
     let (mut user_ids, mut call_ids) = (Vec::new(), Vec::new());
     for call in folded {
-        let Some(tenant) = lanes.get(&call.user_id) else { continue };
+        let Some(tenant) = lanes.get(&call.user_id).filter(|tenant| asks(tenant)) else { continue };
         if call.state.outcome != Outcome::Answered {
             user_ids.push(call.user_id);
             call_ids.push(call.id);
@@ -68,11 +68,15 @@ pub(super) async fn request(tx: &mut PgConnection, lanes: &Lanes, folded: &[Fold
     Ok(())
 }
 
-/// What the tenant's provider would look at; nothing if it would look at nothing.
+/// Whether analyses of the tenant's calls are made here at all.
+fn asks(tenant: &Tenant) -> bool {
+    matches!(tenant.analysis_provider.as_str(), "bolna" | "openai" | "rules")
+}
+
+/// What the tenant's provider would look at of a call that was answered, hence is over;
+/// nothing if it would look at nothing.
 fn input_of(state: &CallState, tenant: &Tenant) -> Option<(&'static str, String)> {
-    if !state.is_terminal || state.execution_id.is_none() {
-        return None;
-    }
+    state.execution_id.as_ref()?;
     match tenant.analysis_provider.as_str() {
         "bolna" => {
             let given = [&state.extracted_data, &state.custom_extractions, &state.agent_extraction];

@@ -3,5 +3,5 @@ INSERT INTO tally.contact_analyses (user_id, contact_id)
 SELECT c.user_id, c.id
 FROM public.contacts c
 WHERE (c.user_id, c.id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[]))
-ORDER BY c.user_id, c.id
+ORDER BY c.user_id, coalesce(c.phone_e164, c.phone_number)
 ON CONFLICT DO NOTHING

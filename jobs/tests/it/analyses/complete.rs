@@ -162,8 +162,10 @@ async fn an_edit_at_any_moment_of_a_fold_is_read_or_leaves_its_mark() {
         let read = by_hand(&db, user, &[LOCK, CONSUME, READ, LOCK], edit_before).await;
         let marks = number(&db, "SELECT count(*) FROM tally.lead_marks").await;
         assert!(read == 0 || marks > 0, "edited before step {edit_before}");
-        fold(&db).await;
-        assert_eq!(only(&db).await["intent_score"], json!(0));
+        if marks > 0 {
+            fold(&db).await;
+            assert_eq!(only(&db).await["intent_score"], json!(0));
+        }
     }
     let (db, user) = folded_with_a_fixed_contact().await;
     let read = by_hand(&db, user, &[LOCK, READ, CONSUME], 2).await;

@@ -23,7 +23,7 @@ async fn without_a_provider_nothing_is_asked_for() {
     }
 }
 
-/// Breaks tried: `is_terminal` left out of `input_of`, so that a call is analysed while it lasts (first assertion);
+/// Breaks tried: the outcome not looked at in `request`, so that a call is analysed while it lasts (first assertion);
 /// the clock as `analyzed_at`, which makes two bodies of one analysis.
 #[tokio::test]
 async fn rules_make_one_lead_of_an_answered_call_however_often_they_are_run() {
