@@ -82,7 +82,10 @@ impl Daemon {
     ) -> anyhow::Result<Self> {
         let difference = tallyline_db::migrate::check(database_url).await?;
         if !difference.is_none() {
-            bail!("the database's schema is not this program's: {difference:?}; run `tallyline migrate`");
+            bail!(
+                "the database's schema is not this program's: {difference:?}; run `tallyline migrate`, \
+                 put back what is missing as in migrations/schema.sql"
+            );
         }
         let pool = connect(&config, database_url).await?;
         tallyline_db::pool::refuse_privileged(&pool).await?;
@@ -274,6 +277,7 @@ fn deps(config: &Config, pool: &PgPool, settings: SettingsHandle) -> anyhow::Res
             quarantine_days: keep.quarantine_days,
             job_history_days: keep.job_history_days,
             audit_difference_days: keep.audit_difference_days,
+            twilio_processed_days: keep.twilio_processed_days,
         },
         audit: audit_rollups::Options { tenants: config.audit.sample_tenants, buckets: config.audit.sample_buckets },
         archive: archive_calls::Options {

@@ -1,7 +1,5 @@
 //! Everything that a batch writes about its calls, one statement a table.
 
-use std::collections::HashMap;
-
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use tallyline_model::{CallState, normalise_e164};
@@ -11,24 +9,21 @@ use super::ProcessError;
 use super::analyses;
 use super::calls::Folded;
 use super::claim::{Lanes, Tenant};
+use super::contacts;
 use super::ledger::{self, Charge};
-use super::rows::{
-    ANONYMOUS, AttemptRow, CallRow, ContactRow, LeadRow, TranscriptRow, UnansweredRow, cut, speaker_segments,
-};
+use super::legs;
+use super::rows::{AttemptRow, CallRow, LeadRow, TranscriptRow, UnansweredRow, cut, speaker_segments};
 
-/// Contacts by tenant and number.
-type Contacts = HashMap<(Uuid, String), Uuid>;
-
-/// Writes calls, contacts, attempts, aliases, transcripts, leads and charges.
+/// Writes calls, contacts, attempts, legs, aliases, transcripts, leads and charges.
 pub(super) async fn write(tx: &mut PgConnection, lanes: &Lanes, mut folded: Vec<Folded>) -> Result<(), ProcessError> {
     if folded.is_empty() {
         return Ok(());
     }
     folded.iter_mut().for_each(|call| fit_analysis(lanes, call));
     let numbers: Vec<Option<String>> = folded.iter().map(|call| number_of(lanes, call)).collect();
-    let contacts = upsert_contacts(tx, &folded, &numbers).await?;
+    let contacts = contacts::find_or_make(tx, &folded, &numbers).await?;
     let contact_ids: Vec<Option<Uuid>> =
-        folded.iter().zip(&numbers).map(|(call, number)| contact_of(call, number.as_deref(), &contacts)).collect();
+        folded.iter().zip(&numbers).map(|(call, number)| contacts.of(call, number.as_deref())).collect();
 
     let mut charges = Vec::new();
     let mut rows = Vec::with_capacity(folded.len());
@@ -37,15 +32,24 @@ pub(super) async fn write(tx: &mut PgConnection, lanes: &Lanes, mut folded: Vec<
         let bill = ledger::bill(&call.state, call.before.as_ref().and_then(|before| before.terms), tenant);
         let charged = call.before.as_ref().map_or(0, |before| before.credits_micros);
         charges.push(Charge { user_id: call.user_id, call_id: call.id, micros: bill.credits_micros - charged });
-        rows.push(CallRow::new((call.user_id, call.id), call.agent_id, contact_id, bill, &call.state));
+        rows.push(CallRow::new(
+            (call.user_id, call.id),
+            call.agent_id,
+            contact_id,
+            bill,
+            &call.state,
+            call.unanswered.len(),
+        ));
     }
     sqlx::query_file!("../sql/process/upsert_calls.sql", Json(&rows) as _).execute(&mut *tx).await?;
     write_attempts(tx, &folded).await?;
+    legs::write(tx, &folded).await?;
     write_aliases(tx, &folded).await?;
+    legs::delete_vanished(tx, &folded).await?;
     analyses::request(tx, lanes, &folded).await?;
     write_transcripts(tx, lanes, &folded).await?;
     write_leads(tx, lanes, &folded).await?;
-    count_not_connected(tx, &folded, &contact_ids).await?;
+    note_unanswered(tx, &folded, &contact_ids).await?;
     ledger::write(tx, charges).await?;
     Ok(())
 }
@@ -64,71 +68,12 @@ fn tenant_of<'a>(lanes: &'a Lanes, call: &Folded) -> Option<&'a Tenant> {
     lanes.get(&call.user_id)
 }
 
-/// The customer's number in E.164; none for web calls and anonymous callers.
+/// The customer's number in E.164; none for web calls and anonymous callers. Of
+/// several the last that can be dialled, so that a later word such as `anonymous`
+/// unties no contact that an earlier batch has tied.
 fn number_of(lanes: &Lanes, call: &Folded) -> Option<String> {
     let country_code = tenant_of(lanes, call)?.default_country_code.as_deref();
-    normalise_e164(call.state.customer_number.as_deref()?, country_code)
-}
-
-/// A call keeps its contact unless its number says another one.
-fn contact_of(call: &Folded, number: Option<&str>, contacts: &Contacts) -> Option<Uuid> {
-    number
-        .and_then(|number| contacts.get(&(call.user_id, number.to_owned())).copied())
-        .or_else(|| call.before.as_ref().and_then(|before| before.contact_id))
-}
-
-async fn upsert_contacts(
-    tx: &mut PgConnection,
-    folded: &[Folded],
-    numbers: &[Option<String>],
-) -> Result<Contacts, sqlx::Error> {
-    let mut rows: HashMap<(Uuid, String), ContactRow> = HashMap::new();
-    for (call, number) in folded.iter().zip(numbers) {
-        let Some(number) = number else { continue };
-        let said = contact_row(call, number);
-        let key = (call.user_id, number.clone());
-        match rows.get_mut(&key) {
-            None => {
-                rows.insert(key, said);
-            }
-            Some(known) => fill(known, said),
-        }
-    }
-    let mut rows: Vec<ContactRow> = rows.into_values().collect();
-    rows.sort_by(|a, b| (a.user_id, &a.phone_e164).cmp(&(b.user_id, &b.phone_e164)));
-    if rows.is_empty() {
-        return Ok(Contacts::new());
-    }
-    sqlx::query_file!("../sql/process/insert_contacts.sql", Json(&rows) as _).execute(&mut *tx).await?;
-    let found = sqlx::query_file!("../sql/process/fill_contacts.sql", Json(&rows) as _).fetch_all(tx).await?;
-    Ok(found.into_iter().map(|row| ((row.user_id, row.phone_e164), row.id)).collect())
-}
-
-fn contact_row(call: &Folded, number: &str) -> ContactRow {
-    let lead = call.state.analysis.as_ref().filter(|_| !analyses::is_unanswered(&call.state));
-    let name = call
-        .state
-        .customer_name
-        .as_deref()
-        .or_else(|| lead.and_then(|l| l.extracted_name.as_deref()))
-        .unwrap_or(ANONYMOUS);
-    ContactRow {
-        user_id: call.user_id,
-        phone_e164: number.to_owned(),
-        name: cut(name, 255),
-        email: lead.and_then(|l| l.extracted_email.as_deref()).map(|e| cut(e, 255)),
-        company: lead.and_then(|l| l.company_name.as_deref()).map(|c| cut(c, 255)),
-        call_id: call.id,
-    }
-}
-
-/// Takes from `said` what `known` does not have yet.
-fn fill(known: &mut ContactRow, said: ContactRow) {
-    if known.name == ANONYMOUS {
-        known.name = said.name;
-    }
-    known.email = known.email.take().or(said.email);
-    known.company = known.company.take().or(said.company);
+    call.state.customer_numbers.iter().find_map(|number| normalise_e164(number, country_code))
 }
 
 async fn write_attempts(tx: &mut PgConnection, folded: &[Folded]) -> Result<(), sqlx::Error> {
@@ -208,7 +153,7 @@ async fn write_leads(tx: &mut PgConnection, lanes: &Lanes, folded: &[Folded]) ->
     Ok(())
 }
 
-async fn count_not_connected(
+async fn note_unanswered(
     tx: &mut PgConnection,
     folded: &[Folded],
     contact_ids: &[Option<Uuid>],
@@ -227,7 +172,7 @@ async fn count_not_connected(
         })
         .collect();
     if !rows.is_empty() {
-        sqlx::query_file!("../sql/process/count_not_connected.sql", Json(&rows) as _).execute(tx).await?;
+        sqlx::query_file!("../sql/process/note_unanswered.sql", Json(&rows) as _).execute(tx).await?;
     }
     Ok(())
 }

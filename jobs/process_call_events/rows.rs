@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
-use tallyline_model::{CallState, Direction, LeadAnalysis};
+use tallyline_model::{CallState, Direction, LeadAnalysis, Outcome};
 use uuid::Uuid;
 
 use super::ProcessError;
 use super::claim::{PendingId, Tenant};
+use super::details;
 use super::intake::Parsed;
 use super::ledger::Bill;
 
@@ -74,6 +75,8 @@ pub(super) struct ContactRow {
     pub(super) email: Option<String>,
     pub(super) company: Option<String>,
     pub(super) call_id: Uuid,
+    /// Latest start of the batch's calls of this number.
+    pub(super) last_call_at: DateTime<Utc>,
 }
 
 #[derive(Debug, Serialize)]
@@ -94,9 +97,12 @@ pub(super) struct CallRow {
     completed_at: Option<DateTime<Utc>>,
     call_source: &'static str,
     caller_name: Option<String>,
+    caller_email: Option<String>,
     lead_type: Option<&'static str>,
     duration_seconds: i64,
     bolna_execution_id: Option<String>,
+    bolna_call_config: Value,
+    bolna_voice_settings: Value,
     bolna_metadata: Value,
     attempt: i32,
     cost_micros: i64,
@@ -111,6 +117,10 @@ pub(super) struct CallRow {
     flags: Vec<String>,
     billing_pulse_seconds: Option<i32>,
     credits_per_minute_micros: Option<i64>,
+    busy_dials: i16,
+    no_answer_dials: i16,
+    failed_dials: i16,
+    unanswered_sids: i16,
 }
 
 impl CallRow {
@@ -120,7 +130,9 @@ impl CallRow {
         contact_id: Option<Uuid>,
         bill: Bill,
         state: &CallState,
+        unanswered_sids: usize,
     ) -> Self {
+        let dials = |outcome: Outcome| small(state.attempts.iter().filter(|dial| dial.outcome == outcome).count());
         CallRow {
             user_id,
             id,
@@ -138,10 +150,13 @@ impl CallRow {
             completed_at: state.completed_at,
             call_source: state.source.as_str(),
             caller_name: state.customer_name.as_deref().map(|n| cut(n, NAME_CHARS)),
+            caller_email: state.customer_email.as_deref().map(|e| cut(e, NAME_CHARS)),
             lead_type: state.direction.map(Direction::as_str),
             duration_seconds: state.duration_seconds,
             bolna_execution_id: state.execution_id.clone(),
-            bolna_metadata: bolna_metadata(state),
+            bolna_call_config: details::call_config(state),
+            bolna_voice_settings: details::voice_settings(&state.usage),
+            bolna_metadata: details::metadata(state),
             attempt: state.attempt,
             cost_micros: state.cost_micros,
             billing_settled: state.billing_settled,
@@ -155,29 +170,17 @@ impl CallRow {
             flags: state.flags.clone(),
             billing_pulse_seconds: bill.terms.map(|terms| terms.pulse_seconds),
             credits_per_minute_micros: bill.terms.map(|terms| terms.credits_per_minute_micros),
+            busy_dials: dials(Outcome::Busy),
+            no_answer_dials: dials(Outcome::NoAnswer),
+            failed_dials: dials(Outcome::Failed),
+            unanswered_sids: small(unanswered_sids),
         }
     }
 }
 
-/// What the provider says of a call beyond the columns.
-fn bolna_metadata(state: &CallState) -> Value {
-    let mut map = serde_json::Map::new();
-    let mut put = |key: &str, value: Value| {
-        if !value.is_null() {
-            map.insert(key.to_owned(), value);
-        }
-    };
-    put("cost_legs_micros", serde_json::json!(state.cost_legs));
-    put("extracted_data", state.extracted_data.clone().unwrap_or(Value::Null));
-    put("agent_extraction", state.agent_extraction.clone().unwrap_or(Value::Null));
-    put("custom_extractions", state.custom_extractions.clone().unwrap_or(Value::Null));
-    put("error_message", state.error_message.clone().into());
-    put("smart_status", state.smart_status.clone().into());
-    put("answered_by_voice_mail", state.answered_by_voice_mail.into());
-    put("agent_number", state.agent_number.clone().into());
-    put("conversation_seconds", state.conversation_seconds.map(|d| d.to_string()).into());
-    put("event_count", state.event_count.into());
-    Value::Object(map)
+/// No call has so many dials that this cuts anything.
+fn small(count: usize) -> i16 {
+    i16::try_from(count).unwrap_or(i16::MAX)
 }
 
 #[derive(Debug, Serialize)]
@@ -188,7 +191,7 @@ pub(super) struct AttemptRow {
     pub(super) lifecycle: String,
     pub(super) outcome: &'static str,
     pub(super) call_sid: Option<String>,
-    pub(super) started_at: DateTime<Utc>,
+    pub(super) started_at: Option<DateTime<Utc>>,
     pub(super) ended_at: Option<DateTime<Utc>>,
     pub(super) duration_seconds: i64,
 }

@@ -1,5 +1,11 @@
--- Lets analyses of tenant $1 that wait for its next day be tried now: its cap or its prices were changed.
-WITH calls AS (
-    UPDATE tally.call_analyses SET not_before = '-infinity', wait_reason = NULL WHERE user_id = $1 AND wait_reason = 'spending_cap'
+-- The given events of tenant $1 are pending again; those of Twilio have waited for their execution already. $2 inbox ids.
+WITH released AS (
+    DELETE FROM tally.quarantine q WHERE q.user_id = $1 AND q.inbox_id = ANY ($2)
+    RETURNING q.user_id, q.inbox_id, q.received_at, q.provider, q.wait_key
 )
-UPDATE tally.contact_analyses SET not_before = '-infinity', wait_reason = NULL WHERE user_id = $1 AND wait_reason = 'spending_cap'
+INSERT INTO tally.inbox_pending (user_id, inbox_id, received_at, state, not_before, wait_key)
+SELECT r.user_id, r.inbox_id, r.received_at, CASE WHEN w.waited THEN 'waiting' ELSE 'ready' END,
+       CASE WHEN w.waited THEN now() ELSE '-infinity' END, CASE WHEN w.waited THEN r.wait_key END
+FROM released r
+CROSS JOIN LATERAL (SELECT r.provider = 'twilio' AND r.wait_key IS NOT NULL AS waited) w
+ON CONFLICT (user_id, inbox_id) DO NOTHING

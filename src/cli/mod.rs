@@ -7,9 +7,12 @@ mod agent;
 mod analyses;
 mod backfill;
 mod context;
+mod credits;
+mod customer;
 mod db;
 mod demo;
 mod migrate;
+mod number;
 mod provision;
 mod run;
 mod settings;
@@ -73,6 +76,15 @@ enum Command {
     /// Agents of a tenant
     #[command(subcommand)]
     Agent(agent::Command),
+    /// A tenant's ledger: purchases, bonuses, adjustments
+    #[command(subcommand)]
+    Credits(credits::Command),
+    /// Contacts that bought, and what they have come to
+    #[command(subcommand)]
+    Customer(customer::Command),
+    /// The platform's telephone numbers, and whose they are
+    #[command(subcommand)]
+    Number(number::Command),
     /// Send made-up traffic to a receiver and write down what it must count
     Simulate(simulate::Args),
     /// Check that the figures are those of the calls, or of a ledger
@@ -150,6 +162,9 @@ async fn execute(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Migrate(args) => migrate::run(config, args).await,
         Command::Tenant(command) => tenant::run(config, command).await,
         Command::Agent(command) => agent::run(config, command).await,
+        Command::Credits(command) => credits::run(config, command).await,
+        Command::Customer(command) => customer::run(config, command).await,
+        Command::Number(command) => number::run(config, command).await,
         Command::Simulate(args) => simulate::run(config, args).await,
         Command::Verify(args) => verify::run(config, args).await,
         Command::Analyses(command) => analyses::run(config, command).await,
@@ -169,15 +184,21 @@ fn environment() -> std::env::Vars {
 fn exit_code(error: &anyhow::Error) -> u8 {
     use tallyline_db::{MigrateError, PoolError};
     use tallyline_jobs::backfill::BackfillError;
+
+    use crate::tenants::TenantError;
     for cause in error.chain() {
         if cause.is::<ConfigError>()
             || cause.is::<WrongUsage>()
             || cause.is::<settings::Unusable>()
+            || cause.downcast_ref().is_some_and(TenantError::is_wrong_usage)
             || matches!(cause.downcast_ref(), Some(BackfillError::UnknownTenant(_) | BackfillError::UnknownBackfill(_)))
         {
             return 2;
         }
-        if cause.is::<Refused>() || matches!(cause.downcast_ref(), Some(BackfillError::NotNow(_))) {
+        if cause.is::<Refused>()
+            || cause.downcast_ref().is_some_and(TenantError::is_refusal)
+            || matches!(cause.downcast_ref(), Some(BackfillError::NotNow(_)))
+        {
             return 4;
         }
         if matches!(cause.downcast_ref(), Some(PoolError::Privileged { .. } | PoolError::RoleMissing { .. }))

@@ -170,6 +170,7 @@ pub struct Retention {
     pub quarantine_days: i32,
     pub job_history_days: i32,
     pub audit_difference_days: i32,
+    pub twilio_processed_days: i32,
     pub calls_months: i32,
 }
 

@@ -115,7 +115,7 @@ pub async fn set_analysis(
     .await
     .map_err(of_settings)?;
     sqlx::query_file!("sql/tenants/withdraw_of_others.sql", user_id, provider).execute(&mut *conn).await?;
-    sqlx::query_file!("sql/tenants/release_held.sql", user_id).execute(conn).await?;
+    sqlx::query_file!("sql/tenants/release_capped.sql", user_id).execute(conn).await?;
     Ok(())
 }
 

@@ -15,12 +15,42 @@ pub enum TenantError {
     DuplicateAgent(String),
     #[error("the tenant has no endpoint for {0}")]
     NoEndpoint(&'static str),
+    #[error("the tenant has no such contact")]
+    UnknownContact,
+    #[error("the contact is a customer already: {0}")]
+    AlreadyCustomer(String),
+    #[error("the tenant has no such customer")]
+    UnknownCustomer,
+    #[error("the tenant has no such agent")]
+    UnknownAgent,
+    #[error("there is no such number in use")]
+    UnknownNumber,
+    #[error("the number is in use already")]
+    NumberInUse,
+    #[error("the number belongs to another tenant; release it first")]
+    NumberOfAnother,
+    #[error("the payment or key {0:?} names another entry already, of another kind or amount")]
+    OtherEntry(String),
     #[error("{0}")]
     Invalid(&'static str),
     #[error(transparent)]
     Sealing(#[from] SealingError),
     #[error("the database could not do it: {0}")]
     Database(#[from] sqlx::Error),
+}
+
+impl TenantError {
+    /// Whether what was asked for makes sense and is refused as things stand.
+    pub fn is_refusal(&self) -> bool {
+        use TenantError::{AlreadyCustomer, NumberInUse, NumberOfAnother, OtherEntry};
+        matches!(self, AlreadyCustomer(_) | NumberInUse | NumberOfAnother | OtherEntry(_))
+    }
+
+    /// Whether what was asked for names something that is not there, or is out of range.
+    pub fn is_wrong_usage(&self) -> bool {
+        use TenantError::{Invalid, UnknownAgent, UnknownContact, UnknownCustomer, UnknownNumber, UnknownTenant};
+        matches!(self, Invalid(_) | UnknownAgent | UnknownContact | UnknownCustomer | UnknownNumber | UnknownTenant)
+    }
 }
 
 /// The constraint that a statement broke.

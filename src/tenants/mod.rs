@@ -1,12 +1,15 @@
-//! Tenants, their endpoints and their agents: what the command line and the
-//! API change by hand, as opposed to what webhooks bring.
+//! Tenants, their endpoints, agents, credits, customers and numbers: what the
+//! command line and the API change by hand, as opposed to what webhooks bring.
 
 mod agents;
 mod analysis;
 mod create;
+pub mod credits;
+pub mod customers;
 mod endpoints;
 mod error;
 mod list;
+pub mod numbers;
 mod timezone;
 
 pub use agents::{AgentRow, add_agent, list_agents};

@@ -9,8 +9,12 @@ mod dashboard;
 mod embedded;
 mod end_to_end;
 mod figures;
+mod histories;
+mod people;
 mod receiver;
 mod schema;
+#[path = "../support/histories.rs"]
+mod sent_histories;
 mod settings;
 mod telemetry;
 mod verify;

@@ -15,7 +15,7 @@ const INDIVIDUAL: &str = "individual";
 const MAX_SCORE: i64 = 100;
 
 /// Given by an earlier analyser for people without an address.
-const PLACEHOLDER_EMAIL: &str = "unknown@example.com";
+pub(crate) const PLACEHOLDER_EMAIL: &str = "unknown@example.com";
 
 /// Longest levels, tags and names kept, in characters, as the tables hold them.
 const MAX_LEVEL_CHARS: usize = 50;

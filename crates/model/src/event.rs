@@ -17,7 +17,9 @@ pub use crate::bolna::parse_bolna;
 pub use crate::reject::Reject;
 pub use crate::twilio::parse_twilio;
 
+use crate::leg::Transfer;
 use crate::serde_text::{decimal_text, serde_by_name, sha256_hex};
+use crate::setup::{PastDial, Setup, Usage};
 use crate::status::{StatusClass, named};
 
 /// How far a provider's clock may run ahead of the receiver's before it is
@@ -101,7 +103,7 @@ pub struct Event {
     /// Twilio's account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_sid: Option<String>,
-    /// The leg that this one belongs to. Child legs are refused, so it is `None`.
+    /// The dial that this leg belongs to; `None` for a dial of the call itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_call_sid: Option<String>,
     /// Which dial of the call, from 0. For Twilio 0 until merged with Bolna's.
@@ -155,7 +157,8 @@ pub struct Facts {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_cost_micros: Option<i64>,
     /// Its parts in micro-units: `llm`, `network`, `platform`, `synthesizer`,
-    /// `transcriber`, and beside them `transfer_cost`.
+    /// `transcriber`, and beside them `transfer_cost` and what else the sender
+    /// names; only the five sum to the price.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub cost_legs: BTreeMap<String, i64>,
     /// Whether the price is final.
@@ -176,6 +179,9 @@ pub struct Facts {
     /// The customer's name, as the caller of the API gave it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer_name: Option<String>,
+    /// The customer's e-mail address, as the caller of the API gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_email: Option<String>,
     /// The conversation as text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transcript: Option<String>,
@@ -194,6 +200,9 @@ pub struct Facts {
     /// The carrier's code for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hangup_provider_code: Option<i64>,
+    /// Why the call ended, in one vocabulary for all carriers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub termination_reason: Option<String>,
     /// What went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
@@ -212,6 +221,18 @@ pub struct Facts {
     /// What the tenant's own extractions found: JSON, or a string that holds it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub custom_extractions: Option<Value>,
+    /// How the call was to be made.
+    #[serde(skip_serializing_if = "Setup::is_empty")]
+    pub setup: Setup,
+    /// Earlier dials, one for each attempt at most.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub past_dials: Vec<PastDial>,
+    /// What it was made with.
+    #[serde(skip_serializing_if = "Usage::is_empty")]
+    pub usage: Usage,
+    /// The leg to a person that the agent handed the caller over to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<Transfer>,
     /// Twilio's order of firing, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sequence_number: Option<i64>,

@@ -26,6 +26,11 @@ const POINTERS: &[(&str, &str, Target)] = &[
         spare_call,
     ),
     (
+        "call_legs_user_id_call_id_fkey",
+        "INSERT INTO tally.call_legs (user_id, call_id, leg_key, kind, lifecycle, outcome) VALUES ($1, $2, 'CA2', 'child', '', 'busy')",
+        call,
+    ),
+    (
         "calls_user_id_agent_id_fkey",
         "UPDATE public.calls SET agent_id = $2 WHERE user_id = $1 AND bolna_execution_id = 'execution-1'",
         agent,
@@ -38,6 +43,11 @@ const POINTERS: &[(&str, &str, Target)] = &[
     (
         "contact_analyses_user_id_contact_id_fkey",
         "UPDATE tally.contact_analyses SET contact_id = $2 WHERE user_id = $1",
+        spare_contact,
+    ),
+    (
+        "contact_archive_user_id_contact_id_fkey",
+        "UPDATE tally.contact_archive SET contact_id = $2 WHERE user_id = $1",
         spare_contact,
     ),
     (

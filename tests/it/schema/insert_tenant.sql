@@ -71,6 +71,8 @@ WITH u AS (
 ), attempts AS (
     INSERT INTO tally.call_attempts (user_id, call_id, attempt, lifecycle, outcome, duration_seconds)
     SELECT user_id, call_id, 0, 'initiated', 'in_progress', 0 FROM k
+), legs AS (
+    INSERT INTO tally.call_legs (user_id, call_id, leg_key, kind, lifecycle, outcome) SELECT user_id, call_id, 'CA1', 'transfer', '', 'failed' FROM k
 ), aliases AS (
     INSERT INTO tally.call_aliases (user_id, call_sid, call_id) SELECT user_id, 'CA' || repeat('0', 32), call_id FROM k
 ), buckets AS (
@@ -94,6 +96,8 @@ WITH u AS (
     INSERT INTO tally.contact_analyses (user_id, contact_id) SELECT user_id, contact_id FROM k
 ), lead_marks AS (
     INSERT INTO tally.lead_marks (user_id, contact_id) SELECT user_id, contact_id FROM k
+), contact_archive AS (
+    INSERT INTO tally.contact_archive (user_id, contact_id, total_calls, first_call_at, last_call_at) SELECT user_id, contact_id, 1, t, t FROM k
 ), jobs AS (
     INSERT INTO tally.jobs (kind, queue, user_id, coalesce_key, run_at, created_at) SELECT 'work', 'default', user_id, 'key', t, t FROM k
 ), job_history AS (
