@@ -16,6 +16,7 @@ pub mod purge_expired;
 pub mod rebuild_all_dashboards;
 pub mod rebuild_dashboards;
 pub mod refresh_kpi_summary;
+pub mod remind_follow_ups;
 pub mod roll_up;
 pub mod verify;
 pub mod verify_rollups;
@@ -48,6 +49,7 @@ pub fn registry() -> Result<Registry<Deps>, QueueError> {
         .register::<rebuild_all_dashboards::RebuildAllDashboards>()?
         .register::<rebuild_dashboards::RebuildDashboards>()?
         .register::<refresh_kpi_summary::RefreshKpiSummary>()?
+        .register::<remind_follow_ups::RemindFollowUps>()?
         .register::<verify_rollups::VerifyRollups>()
 }
 

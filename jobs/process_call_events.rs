@@ -16,6 +16,7 @@ mod assign;
 mod calls;
 mod claim;
 mod effects;
+mod follow_ups;
 mod intake;
 mod ledger;
 mod rows;
@@ -42,6 +43,8 @@ pub struct Options {
     pub max_lane_claims: i32,
     /// Times that an event may be begun alone before it goes to quarantine.
     pub max_event_claims: i32,
+    /// Days from a call to the follow-up that its analysis asks for without a date.
+    pub follow_up_default_days: i32,
 }
 
 /// Why a batch was not applied.
@@ -232,7 +235,7 @@ async fn apply_in(
     }
     let assigned = assign::assign(tx, &mut intake).await?;
     let states = calls::fold(tx, &assigned).await?;
-    effects::write(tx, &lanes, states).await?;
+    effects::write(tx, &lanes, states, options).await?;
     finish(tx, &intake, options).await?;
     if release == Release::Lanes {
         claim::release_lanes(tx, &lanes).await?;

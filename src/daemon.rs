@@ -267,6 +267,7 @@ fn process_options(config: &Config) -> process_call_events::Options {
         twilio_wait_seconds: process.twilio_wait_seconds as f64,
         max_lane_claims: process.max_lane_claims,
         max_event_claims: process.max_event_claims,
+        follow_up_default_days: 1,
     }
 }
 

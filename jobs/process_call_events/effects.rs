@@ -7,9 +7,11 @@ use sqlx::types::Json;
 use tallyline_model::{CallState, normalise_e164};
 use uuid::Uuid;
 
+use super::Options;
 use super::ProcessError;
 use super::calls::Folded;
 use super::claim::{Lanes, Tenant};
+use super::follow_ups;
 use super::ledger::{self, Charge};
 use super::rows::{
     ANONYMOUS, AttemptRow, CallRow, ContactRow, LeadRow, TranscriptRow, UnansweredRow, cut, speaker_segments,
@@ -18,8 +20,13 @@ use super::rows::{
 /// Contacts by tenant and number.
 type Contacts = HashMap<(Uuid, String), Uuid>;
 
-/// Writes calls, contacts, attempts, aliases, transcripts, leads and charges.
-pub(super) async fn write(tx: &mut PgConnection, lanes: &Lanes, folded: Vec<Folded>) -> Result<(), ProcessError> {
+/// Writes calls, contacts, attempts, aliases, transcripts, leads, follow-ups and charges.
+pub(super) async fn write(
+    tx: &mut PgConnection,
+    lanes: &Lanes,
+    folded: Vec<Folded>,
+    options: &Options,
+) -> Result<(), ProcessError> {
     if folded.is_empty() {
         return Ok(());
     }
@@ -42,6 +49,7 @@ pub(super) async fn write(tx: &mut PgConnection, lanes: &Lanes, folded: Vec<Fold
     write_aliases(tx, &folded).await?;
     write_transcripts(tx, &folded).await?;
     write_leads(tx, lanes, &folded).await?;
+    follow_ups::write(tx, &folded, &numbers, options.follow_up_default_days).await?;
     count_not_connected(tx, &folded, &contact_ids).await?;
     ledger::write(tx, charges).await?;
     Ok(())
