@@ -5,12 +5,14 @@
 //! marks, [`backfill`] over its units. The others are kinds of the queue. A new job is a new file and a line
 //! in [`registry`].
 
+pub mod admin_log;
 pub mod analyze_trends;
 pub mod archive_calls;
 pub mod audit_rollups;
 pub mod backfill;
 pub mod exact;
 pub mod extend_calendar;
+pub mod http;
 pub mod process_call_events;
 pub mod purge_expired;
 pub mod rebuild_all_dashboards;
@@ -18,16 +20,24 @@ pub mod rebuild_dashboards;
 pub mod refresh_kpi_summary;
 pub mod remind_follow_ups;
 pub mod roll_up;
+pub mod settings;
 pub mod verify;
 pub mod verify_rollups;
 
 use sqlx::PgPool;
 use tallyline_queue::{BoxError, Drain, DrainWork, Drained, Hint, QueueError, Registry};
+use tallyline_secrets::SealingKey;
 
 /// What jobs share.
 #[derive(Debug)]
 pub struct Deps {
     pub pool: PgPool,
+    /// Speaks to other services.
+    pub http: reqwest::Client,
+    /// Opens keys that are sealed in the database.
+    pub sealing_key: SealingKey,
+    /// What the platform is set to at run time.
+    pub settings: settings::SettingsHandle,
     /// Seconds after which a dashboard cache is rebuilt whether anything changed or not.
     pub dashboards_expire_seconds: u32,
     pub retention: purge_expired::Retention,

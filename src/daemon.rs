@@ -10,18 +10,20 @@ use anyhow::{Context, bail};
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
+use tallyline_jobs::settings::{self, SettingsHandle};
 use tallyline_jobs::{
     Backfill, Deps, ProcessCallEvents, RollUp, archive_calls, audit_rollups, backfill, extend_calendar,
     process_call_events, purge_expired, roll_up,
 };
 use tallyline_queue::{Hint, Missed, Overlap, Runner, ScheduleSpec};
+use tallyline_secrets::{SealingKey, sealing};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{self, Config};
-use crate::receiver::{self, Receiver, SealingKey};
+use crate::receiver::{self, Receiver};
 use crate::{api, dashboard, telemetry};
 
 /// Time that running jobs have to end when the process is asked to stop.
@@ -96,7 +98,13 @@ impl Daemon {
         } else {
             None
         };
-        let runner = start_runner(&config, &pool, &inbox_hint, roles)?;
+        let settings = SettingsHandle::load(&pool).await?;
+        let watched = settings::watch(pool.clone(), settings.clone(), shutdown.clone());
+        tasks.spawn(async move {
+            watched.await;
+            Ok(())
+        });
+        let runner = start_runner(&config, &pool, settings, &inbox_hint, roles)?;
         if runner.is_some() {
             extend_calendar::request(&pool).await?;
         }
@@ -169,14 +177,14 @@ async fn connect_with(
 /// # Errors
 /// When the key is missing or unusable.
 pub fn sealing_key(config: &Config) -> anyhow::Result<SealingKey> {
-    let generated = config.database.data_dir.join(receiver::sealing::KEY_FILE);
+    let generated = config.database.data_dir.join(sealing::KEY_FILE);
     if !config.database.url.is_empty() && config.secrets.key.is_empty() && !generated.exists() {
         bail!(
             "secrets.key is not set: with database.url every process needs the same key \
              (make one with `openssl rand -hex 32`, set it as TALLYLINE_SECRETS__KEY)"
         );
     }
-    Ok(SealingKey::from_config(&config.secrets, &config.database.data_dir)?)
+    Ok(SealingKey::from_config(&config.secrets.key, &config.database.data_dir)?)
 }
 
 /// The receiver has connections of its own: however busy the jobs are, a webhook
@@ -207,12 +215,18 @@ async fn start_receiver(
 }
 
 /// The worker and the scheduler; none when the process plays neither role.
-fn start_runner(config: &Config, pool: &PgPool, inbox_hint: &Hint, roles: &[Role]) -> anyhow::Result<Option<Runner>> {
+fn start_runner(
+    config: &Config,
+    pool: &PgPool,
+    settings: SettingsHandle,
+    inbox_hint: &Hint,
+    roles: &[Role],
+) -> anyhow::Result<Option<Runner>> {
     let (works, schedules) = (roles.contains(&Role::Worker), roles.contains(&Role::Scheduler));
     if !works && !schedules {
         return Ok(None);
     }
-    let deps = Arc::new(deps(config, pool));
+    let deps = Arc::new(deps(config, pool, settings)?);
     let label = format!("process {}", std::process::id());
     let mut builder = Runner::builder(pool.clone(), tallyline_jobs::registry()?, deps)
         .label(label)
@@ -238,10 +252,13 @@ fn start_runner(config: &Config, pool: &PgPool, inbox_hint: &Hint, roles: &[Role
     Ok(Some(builder.start()?))
 }
 
-fn deps(config: &Config, pool: &PgPool) -> Deps {
+fn deps(config: &Config, pool: &PgPool, settings: SettingsHandle) -> anyhow::Result<Deps> {
     let keep = &config.retention;
-    Deps {
+    Ok(Deps {
         pool: pool.clone(),
+        http: tallyline_jobs::http::client().context("the HTTP client cannot be made")?,
+        sealing_key: sealing_key(config)?,
+        settings,
         dashboards_expire_seconds: config.rebuild_dashboards.expires_seconds,
         retention: purge_expired::Retention {
             inbox_body_days: keep.inbox_body_days,
@@ -256,7 +273,7 @@ fn deps(config: &Config, pool: &PgPool) -> Deps {
             directory: (!config.history.dir.is_empty()).then(|| PathBuf::from(&config.history.dir)),
             calls_months: keep.calls_months,
         },
-    }
+    })
 }
 
 fn process_options(config: &Config) -> process_call_events::Options {

@@ -1,10 +1,11 @@
 //! `tallyline agent`.
 
+use serde_json::json;
 use uuid::Uuid;
 
-use super::Outcome;
 use super::context::Database;
 use super::table::table;
+use super::{Outcome, trail};
 use crate::config::Config;
 use crate::tenants;
 
@@ -31,14 +32,18 @@ pub(super) enum Command {
 pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outcome> {
     let database = Database::open(&config).await?;
     let pool = database.pool(&config).await?;
-    let mut conn = pool.acquire().await?;
+    let mut tx = pool.begin().await?;
     match command {
         Command::Add { tenant, bolna_agent_id, name } => {
-            let id = tenants::add_agent(&mut conn, tenant, &bolna_agent_id, &name).await?;
+            let id = tenants::add_agent(&mut tx, tenant, &bolna_agent_id, &name).await?;
+            let details = json!({ "bolna_agent_id": bolna_agent_id, "name": name });
+            trail::record(&mut tx, "agent.add", ("agent", id.to_string()), tenant, details).await?;
+            tx.commit().await?;
             println!("agent {id}");
         }
         Command::List { tenant, json } => {
-            let agents = tenants::list_agents(&mut conn, tenant).await?;
+            let agents = tenants::list_agents(&mut tx, tenant).await?;
+            tx.commit().await?;
             if json {
                 let rows: Vec<_> = agents
                     .iter()
@@ -54,7 +59,6 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outc
             }
         }
     }
-    drop(conn);
     pool.close().await;
     database.close().await?;
     Ok(Outcome::Fine)

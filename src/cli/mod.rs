@@ -11,10 +11,12 @@ mod demo;
 mod migrate;
 mod provision;
 mod run;
+mod settings;
 mod simulate;
 mod status;
 mod table;
 mod tenant;
+mod trail;
 mod verify;
 
 use std::path::PathBuf;
@@ -73,6 +75,9 @@ enum Command {
     Simulate(simulate::Args),
     /// Check that the figures are those of the calls, or of a ledger
     Verify(verify::Args),
+    /// How the platform behaves, for every process, while it runs
+    #[command(subcommand)]
+    Settings(settings::Command),
     /// Make figures of past days anew, at a measured pace
     #[command(subcommand)]
     Backfill(backfill::Command),
@@ -142,6 +147,7 @@ async fn execute(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Agent(command) => agent::run(config, command).await,
         Command::Simulate(args) => simulate::run(config, args).await,
         Command::Verify(args) => verify::run(config, args).await,
+        Command::Settings(command) => settings::run(config, command).await,
         Command::Backfill(command) => backfill::run(config, command).await,
         Command::Status(args) => status::run(config, args).await,
         Command::Db(command) => db::run(config, command).await,
@@ -160,6 +166,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
         if cause.is::<ConfigError>()
             || cause.is::<WrongUsage>()
+            || cause.is::<settings::Unusable>()
             || matches!(cause.downcast_ref(), Some(BackfillError::UnknownTenant(_) | BackfillError::UnknownBackfill(_)))
         {
             return 2;

@@ -5,9 +5,9 @@ use sqlx::PgPool;
 use tallyline_model::Provider;
 use uuid::Uuid;
 
-use crate::receiver::SealingKey;
 use crate::simulate::{EndpointSecret, Target, TargetAgent, TwilioSecret};
 use crate::tenants::{self, CreatedEndpoint, NewTenant, TwilioAccount};
+use tallyline_secrets::SealingKey;
 
 /// Name, zone, currency, pulse in seconds, total scale, single scale, agents.
 type Profile = (&'static str, &'static str, &'static str, i32, i16, i16, usize);

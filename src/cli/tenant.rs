@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+use tallyline_jobs::settings::{self, Settings};
 use tallyline_model::Provider;
 use uuid::Uuid;
 
-use super::Outcome;
 use super::context::Database;
 use super::table::{grouped, micros, table};
+use super::{Outcome, trail};
 use crate::config::Config;
 use crate::daemon::sealing_key;
 use crate::tenants::{self, CreatedEndpoint, NewTenant, TwilioAccount};
@@ -64,9 +66,9 @@ pub(super) struct Add {
     /// What the analysis calls a full single score
     #[arg(long, default_value_t = 3)]
     dimension_scale: i16,
-    /// Calls are charged by begun pulses of this length
-    #[arg(long, default_value_t = 60)]
-    billing_pulse_seconds: i32,
+    /// Calls are charged by begun pulses of this length [default: the setting billing_pulse_seconds]
+    #[arg(long)]
+    billing_pulse_seconds: Option<i32>,
     /// Calling code for numbers without one, such as 91
     #[arg(long)]
     default_country_code: Option<String>,
@@ -81,54 +83,66 @@ pub(super) struct Add {
 pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outcome> {
     let database = Database::open(&config).await?;
     let pool = database.pool(&config).await?;
-    let mut conn = pool.acquire().await?;
+    let mut tx = pool.begin().await?;
     match command {
         Command::Add(add) => {
             let json = add.json;
-            let created = tenants::create_tenant(&mut conn, &sealing_key(&config)?, new_tenant(add)).await?;
+            let (settings, _) = settings::read(&pool, &Settings::default()).await?;
+            let tenant = new_tenant(add, &settings);
+            let details = json!({ "name": tenant.name, "timezone": tenant.timezone });
+            let created = tenants::create_tenant(&mut tx, &sealing_key(&config)?, tenant).await?;
+            let resource = ("tenant", created.user_id.to_string());
+            trail::record(&mut tx, "tenant.add", resource, created.user_id, details).await?;
+            tx.commit().await?;
             print_created(&config, created.user_id, &created.endpoints, json);
         }
-        Command::List { json } => list(&mut conn, json).await?,
+        Command::List { json } => {
+            list(&mut tx, json).await?;
+            tx.commit().await?;
+        }
         Command::Set { tenant, timezone, active } => {
-            if let Some(zone) = timezone {
-                tenants::set_timezone(&mut conn, tenant, &zone).await?;
-                println!("zone is {zone}; hours, days and months are being rebuilt");
-            }
+            let details = json!({ "timezone": timezone, "active": active });
+            trail::record(&mut tx, "tenant.set", ("tenant", tenant.to_string()), tenant, details).await?;
             if let Some(active) = active {
-                tenants::set_active(&mut conn, tenant, active).await?;
+                tenants::set_active(&mut tx, tenant, active).await?;
                 println!("active: {active}");
             }
+            if let Some(zone) = timezone {
+                tenants::set_timezone(&mut tx, tenant, &zone).await?;
+                println!("zone is {zone}; hours, days and months are being rebuilt");
+            }
+            tx.commit().await?;
         }
         Command::RotateSecret { tenant, provider, overlap_hours, from_stdin } => {
             let provider: Provider =
                 provider.parse().map_err(|_| anyhow::anyhow!("provider is bolna, twilio or analysis"))?;
             let supplied = if from_stdin { Some(read_secret()?) } else { None };
             let overlap = Duration::from_secs(overlap_hours.saturating_mul(3600));
-            let endpoint = tenants::rotate_secret(
-                &mut conn,
-                &sealing_key(&config)?,
-                tenant,
-                provider,
-                supplied.as_deref(),
-                overlap,
-            )
-            .await?;
+            let endpoint =
+                tenants::rotate_secret(&mut tx, &sealing_key(&config)?, tenant, provider, supplied.as_deref(), overlap)
+                    .await?;
+            let resource = ("endpoint", endpoint.endpoint.clone());
+            let details = json!({ "provider": provider.as_str(), "overlap_hours": overlap_hours });
+            trail::record(&mut tx, "endpoint.rotate_secret", resource, tenant, details).await?;
+            tx.commit().await?;
             print_created(&config, tenant, &[endpoint], false);
         }
     }
-    drop(conn);
     pool.close().await;
     database.close().await?;
     Ok(Outcome::Fine)
 }
 
-fn new_tenant(add: Add) -> NewTenant {
+/// What is not said comes from the run-time settings.
+fn new_tenant(add: Add, settings: &Settings) -> NewTenant {
     NewTenant {
         timezone: add.timezone,
         currency: add.currency,
         score_scale: add.score_scale,
         dimension_scale: add.dimension_scale,
-        billing_pulse_seconds: add.billing_pulse_seconds,
+        billing_pulse_seconds: add.billing_pulse_seconds.unwrap_or(settings.billing_pulse_seconds),
+        credits_per_minute_micros: settings.credits_per_minute_micros,
+        credits_micros: settings.new_user_bonus_credits * 1_000_000,
         default_country_code: add.default_country_code,
         twilio: TwilioAccount { auth_token: None, account_sid: add.twilio_account_sid },
         ..NewTenant::new(add.name, add.email)

@@ -5,10 +5,10 @@ use http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tallyline_model::Provider;
+use tallyline_secrets::signature::{MatchedKey, standard, twilio};
 
 use super::endpoints::Endpoint;
 use super::limits::Kind;
-use super::signature::{MatchedKey, standard, twilio};
 
 /// A request as far as its proof goes.
 #[derive(Debug, Clone, Copy)]

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use tallyline_model::Provider;
+use tallyline_secrets::{SealingError, SealingKey};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::allow_list::AllowList;
-use super::sealing::{SealingError, SealingKey};
 
 /// Most endpoints remembered; the unknown ones have a memory of their own, so
 /// that guessing names does not push out the known ones.

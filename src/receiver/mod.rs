@@ -17,9 +17,7 @@ mod limits;
 pub mod metrics;
 mod quarantine;
 mod routes;
-pub mod sealing;
 mod server;
-pub mod signature;
 mod write_group;
 
 use std::sync::Arc;
@@ -27,13 +25,13 @@ use std::time::Duration;
 
 use axum::Router;
 use sqlx::PgPool;
+use tallyline_secrets::SealingKey;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use account::is_account_sid;
 pub use quarantine::MAX_REFUSED_PER_TENANT;
-pub use sealing::{SealingError, SealingKey};
 pub use server::serve;
 
 use crate::config::Config;

@@ -15,6 +15,7 @@ use http::request::Parts;
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use tallyline_model::{Provider, usable_id};
+use tallyline_secrets::signature::MatchedKey;
 use tokio::time::{Instant, timeout};
 
 use super::answer::Answer;
@@ -23,7 +24,6 @@ use super::endpoints::{Endpoint, Endpoints, LookupError};
 use super::group_commit::{GroupCommit, NewEvent, StoreError, Stored};
 use super::limits::{self, Kind};
 use super::metrics::{BODY_BYTES, REQUEST_DURATION, REQUESTS};
-use super::signature::MatchedKey;
 use super::{account, quarantine};
 
 /// What the handlers share.

@@ -246,6 +246,11 @@ pub const GROUPS: &[Group] = &[
                 &["outcome"],
                 "Buckets of scans: written, or discarded because live work had recomputed them",
             ),
+            gauge(
+                "tallyline_settings_rejected",
+                &[],
+                "Rows of the run-time settings that cannot be used and are ignored",
+            ),
             counter("tallyline_purged_rows_total", &["what"], "Rows removed because their time of keeping was over"),
             counter("tallyline_history_archived_calls_total", &[], "Calls that went to history files"),
             counter(

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::endpoints::{self, CreatedEndpoint, TwilioAccount};
 use super::error::{TenantError, broken_constraint, of_users};
 use super::timezone::ensure_zone;
-use crate::receiver::SealingKey;
+use tallyline_secrets::SealingKey;
 
 /// What is known of a tenant before it exists.
 #[derive(Debug, Clone)]

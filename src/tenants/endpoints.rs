@@ -13,8 +13,9 @@ use tallyline_model::Provider;
 use uuid::Uuid;
 
 use super::TenantError;
-use crate::receiver::signature::standard;
-use crate::receiver::{SealingKey, is_account_sid};
+use crate::receiver::is_account_sid;
+use tallyline_secrets::SealingKey;
+use tallyline_secrets::signature::standard;
 
 /// Characters of an endpoint's name: 120 random bits.
 const NAME_CHARS: usize = 24;

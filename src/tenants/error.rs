@@ -1,6 +1,6 @@
 //! Why a tenant could not be made or changed.
 
-use crate::receiver::SealingError;
+use tallyline_secrets::SealingError;
 
 /// Errors of this area; each says what to do differently.
 #[derive(Debug, thiserror::Error)]

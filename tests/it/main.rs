@@ -10,5 +10,6 @@ mod end_to_end;
 mod figures;
 mod receiver;
 mod schema;
+mod settings;
 mod telemetry;
 mod verify;

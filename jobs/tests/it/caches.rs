@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde_json::Value;
+use tallyline_jobs::settings::SettingsHandle;
 use tallyline_jobs::{Deps, archive_calls, audit_rollups, purge_expired, registry};
 use tallyline_queue::Runner;
+use tallyline_secrets::SealingKey;
 use tallyline_testkit::{TestDb, wait_until};
 use uuid::Uuid;
 
@@ -27,6 +29,9 @@ fn deps(db: &TestDb, expire_seconds: u32) -> Arc<Deps> {
     };
     Arc::new(Deps {
         pool: db.pool.clone(),
+        http: tallyline_jobs::http::client().unwrap(),
+        sealing_key: SealingKey::new([7; 32]),
+        settings: SettingsHandle::default(),
         dashboards_expire_seconds: expire_seconds,
         retention,
         audit: audit_rollups::Options { tenants: 1, buckets: 1 },

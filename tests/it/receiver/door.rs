@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tallyline::receiver::MAX_REFUSED_PER_TENANT;
-use tallyline::receiver::signature::twilio;
 use tallyline::tenants::{rotate_secret, set_allowed_ips};
 use tallyline_model::Provider;
+use tallyline_secrets::signature::twilio;
 
 use super::support::{FORM, ORIGIN, Running, add_tenant, answer, endpoint, execution, key, whole};
 

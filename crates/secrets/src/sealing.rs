@@ -15,8 +15,6 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use rand::Rng;
 
-use crate::config;
-
 const VERSION: u8 = 1;
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
@@ -59,17 +57,17 @@ impl SealingKey {
         Self(XChaCha20Poly1305::new(&key.into()))
     }
 
-    /// The key in the configuration; else the one in `secret.key` under
+    /// `configured` (64 hex digits); if that is empty, the key in `secret.key` under
     /// `data_dir`, which is made, readable by its owner only, when it is missing.
     ///
     /// # Errors
     /// When the key is malformed, or the file is readable by others or cannot be
     /// read or written.
-    pub fn from_config(secrets: &config::Secrets, data_dir: &Path) -> Result<Self, SealingError> {
-        if secrets.key.is_empty() {
+    pub fn from_config(configured: &str, data_dir: &Path) -> Result<Self, SealingError> {
+        if configured.is_empty() {
             Self::from_file(&data_dir.join(KEY_FILE))
         } else {
-            parse(&secrets.key).map(Self::new).ok_or_else(|| SealingError::BadKey("secrets.key".to_owned()))
+            parse(configured).map(Self::new).ok_or_else(|| SealingError::BadKey("secrets.key".to_owned()))
         }
     }
 
@@ -168,7 +166,7 @@ mod tests {
     fn makes_a_private_key_file_once_and_finds_it_again() {
         let dir = tempfile::tempdir().unwrap();
         let data_dir = dir.path().join("data");
-        let from = |key: &str| SealingKey::from_config(&config::Secrets { key: key.to_owned() }, &data_dir);
+        let from = |key: &str| SealingKey::from_config(key, &data_dir);
         let sealed = from("").unwrap().seal("x", b"token").unwrap();
         assert_eq!(from("").unwrap().unseal("x", &sealed).unwrap(), b"token");
         let mode = fs::metadata(data_dir.join(KEY_FILE)).unwrap().permissions().mode();

@@ -1,0 +1,245 @@
+//! Run-time settings of the platform: rows of `public.system_config`, typed here.
+//!
+//! `config.toml` says how a process runs; these say how the platform behaves, are
+//! the same for every process, and are read again every few seconds. A value that
+//! cannot be used changes nothing: the one before it stays in force, and the row is
+//! named in the log and in `tallyline settings list`.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+/// How old a process' view of the settings may be.
+pub const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The settings in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// First balance of a new tenant, in credits.
+    pub new_user_bonus_credits: i64,
+    /// Pulse by which a new tenant is charged, in seconds.
+    pub billing_pulse_seconds: i32,
+    /// Price of a minute for a new tenant, in micro-credits.
+    pub credits_per_minute_micros: i64,
+}
+
+/// One setting: what it is called, what it means, how its text is read.
+pub struct Spec {
+    /// `config_key` of its row.
+    pub key: &'static str,
+    /// The value in force without a row.
+    pub default: &'static str,
+    pub description: &'static str,
+    read: fn(&mut Settings, &str) -> Result<(), Unusable>,
+}
+
+/// Every setting, one entry each.
+pub static SPECS: &[Spec] = &[
+    Spec {
+        key: "new_user_bonus_credits",
+        default: "15",
+        description: "credits that a new tenant begins with",
+        read: |settings, text| whole(text, 0..=1_000_000).map(|value| settings.new_user_bonus_credits = value),
+    },
+    Spec {
+        key: "billing_pulse_seconds",
+        default: "60",
+        description: "seconds of a billing pulse, for new tenants",
+        read: |settings, text| whole(text, 1..=3600).map(|value| settings.billing_pulse_seconds = value),
+    },
+    Spec {
+        key: "credits_per_minute",
+        default: "1",
+        description: "credits for a minute of conversation, for new tenants; up to six decimals",
+        read: |settings, text| micros(text, 0..=1_000_000_000).map(|value| settings.credits_per_minute_micros = value),
+    },
+];
+
+/// Why a text is no value of its setting.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    #[error("must be a whole number from {0} to {1}")]
+    NotInRange(i64, i64),
+    #[error("must be a number with at most six decimals, from {0} to {1} millionths")]
+    NotMicros(i64, i64),
+    #[error("there is no setting of this name")]
+    Unknown,
+    #[error("is marked as encrypted, which no setting is")]
+    Encrypted,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let mut settings = Self { new_user_bonus_credits: 0, billing_pulse_seconds: 0, credits_per_minute_micros: 0 };
+        for spec in SPECS {
+            let read = (spec.read)(&mut settings, spec.default);
+            debug_assert!(read.is_ok(), "the default of {} is unusable", spec.key);
+        }
+        settings
+    }
+}
+
+impl Settings {
+    /// Takes `text` as the value of `key`; unchanged when it is unusable.
+    ///
+    /// # Errors
+    /// When there is no such setting, or the text is no value of it.
+    pub fn set(&mut self, key: &str, text: &str) -> Result<(), Unusable> {
+        let spec = SPECS.iter().find(|spec| spec.key == key).ok_or(Unusable::Unknown)?;
+        (spec.read)(self, text.trim())
+    }
+}
+
+fn whole<T: TryFrom<i64>>(text: &str, range: RangeInclusive<i64>) -> Result<T, Unusable> {
+    let refused = Unusable::NotInRange(*range.start(), *range.end());
+    let value: i64 = text.parse().map_err(|_| refused.clone())?;
+    if range.contains(&value) { T::try_from(value).map_err(|_| refused) } else { Err(refused) }
+}
+
+/// A decimal number in millionths; more than six decimals would be rounded, so they are refused.
+fn micros(text: &str, range: RangeInclusive<i64>) -> Result<i64, Unusable> {
+    let refused = || Unusable::NotMicros(*range.start(), *range.end());
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || whole.len() > 12 || part.len() > 6 || !digits(whole) || !digits(part) {
+        return Err(refused());
+    }
+    let value: i64 = format!("{whole}{part:0<6}").parse().map_err(|_| refused())?;
+    if range.contains(&value) { Ok(value) } else { Err(refused()) }
+}
+
+/// A row that is not in force, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    pub key: String,
+    pub reason: Unusable,
+}
+
+/// The rows of the table applied to `settings`, which keeps its value where a row is
+/// unusable; settings without a row get their default.
+///
+/// # Errors
+/// When the table cannot be read.
+pub async fn read(pool: &PgPool, last: &Settings) -> Result<(Settings, Vec<Rejected>), sqlx::Error> {
+    let rows = sqlx::query_file!("../sql/settings/list.sql").fetch_all(pool).await?;
+    let mut given: BTreeMap<String, (String, bool)> = BTreeMap::new();
+    for row in rows {
+        given.insert(row.config_key, (row.config_value, row.is_encrypted));
+    }
+    let mut settings = last.clone();
+    let mut rejected = Vec::new();
+    for spec in SPECS.iter().filter(|spec| !given.contains_key(spec.key)) {
+        let read = (spec.read)(&mut settings, spec.default);
+        debug_assert!(read.is_ok(), "the default of {} is unusable", spec.key);
+    }
+    for (key, (text, is_encrypted)) in given {
+        let taken = if is_encrypted { Err(Unusable::Encrypted) } else { settings.set(&key, &text) };
+        if let Err(reason) = taken {
+            rejected.push(Rejected { key, reason });
+        }
+    }
+    Ok((settings, rejected))
+}
+
+/// The settings of a process: read from anywhere, replaced by [`watch`].
+#[derive(Debug, Clone, Default)]
+pub struct SettingsHandle(Arc<RwLock<Arc<Settings>>>);
+
+impl SettingsHandle {
+    /// Starts with what the table says now.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn load(pool: &PgPool) -> Result<Self, sqlx::Error> {
+        let handle = Self::default();
+        handle.reload(pool).await?;
+        Ok(handle)
+    }
+
+    /// The settings in force. Take it once for one piece of work.
+    pub fn current(&self) -> Arc<Settings> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the table again; returns the rows that are not in force.
+    ///
+    /// # Errors
+    /// When the table cannot be read; what was in force stays so.
+    pub async fn reload(&self, pool: &PgPool) -> Result<Vec<Rejected>, sqlx::Error> {
+        let last = self.current();
+        let (settings, rejected) = read(pool, &last).await?;
+        if settings != *last {
+            *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+            tracing::info!("run-time settings have changed");
+        }
+        metrics::gauge!("tallyline_settings_rejected").set(rejected.len() as f64);
+        Ok(rejected)
+    }
+}
+
+/// Keeps `handle` true until `stop`.
+pub async fn watch(pool: PgPool, handle: SettingsHandle, stop: CancellationToken) {
+    let mut known = Vec::new();
+    let mut ticks = tokio::time::interval(RELOAD_INTERVAL);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        match handle.reload(&pool).await {
+            Ok(rejected) => {
+                // Said once, not every few seconds.
+                for row in rejected.iter().filter(|row| !known.contains(*row)) {
+                    tracing::warn!(key = %row.key, reason = %row.reason, "a setting cannot be used and is ignored");
+                }
+                known = rejected;
+            }
+            Err(error) => tracing::debug!(%error, "the settings could not be read again"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_usable_and_every_key_is_named_once() {
+        let mut keys: Vec<&str> = SPECS.iter().map(|spec| spec.key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), SPECS.len());
+        for spec in SPECS {
+            assert_eq!(Settings::default().set(spec.key, spec.default), Ok(()), "{}", spec.key);
+        }
+    }
+
+    #[test]
+    fn an_unusable_text_changes_nothing() {
+        let mut settings = Settings::default();
+        for (key, text) in [
+            ("billing_pulse_seconds", "0"),
+            ("billing_pulse_seconds", "sixty"),
+            ("credits_per_minute", "0.0000001"),
+            ("credits_per_minute", "-1"),
+            ("credits_per_minute", "1e3"),
+            ("no_such_key", "1"),
+        ] {
+            assert!(settings.set(key, text).is_err(), "{key} {text}");
+        }
+        assert_eq!(settings, Settings::default());
+    }
+
+    #[test]
+    fn decimals_are_exact() {
+        let mut settings = Settings::default();
+        for (text, micros) in [("1", 1_000_000), ("0.333333", 333_333), (" 2.5 ", 2_500_000), ("0", 0)] {
+            settings.set("credits_per_minute", text).unwrap();
+            assert_eq!(settings.credits_per_minute_micros, micros, "{text}");
+        }
+    }
+}
