@@ -1,8 +1,8 @@
 //! The jobs, one file each, and the registry that names them.
 //!
-//! Three of them are standing drains, which work through state and have no rows
+//! Four of them are standing drains, which work through state and have no rows
 //! of their own: [`process_call_events`] over the inbox, [`roll_up`] over the
-//! marks, [`backfill`] over its units. The others are kinds of the queue. A new job is a new file and a line
+//! marks, [`backfill`] over its units, [`deliver_notifications`] over what tenants are to be told. The others are kinds of the queue. A new job is a new file and a line
 //! in [`registry`].
 
 pub mod admin_log;
@@ -10,9 +10,11 @@ pub mod analyze_trends;
 pub mod archive_calls;
 pub mod audit_rollups;
 pub mod backfill;
+pub mod deliver_notifications;
 pub mod exact;
 pub mod extend_calendar;
 pub mod http;
+pub mod notify;
 pub mod process_call_events;
 pub mod purge_expired;
 pub mod rebuild_all_dashboards;
@@ -23,6 +25,8 @@ pub mod roll_up;
 pub mod settings;
 pub mod verify;
 pub mod verify_rollups;
+
+pub use deliver_notifications::DeliverNotifications;
 
 use sqlx::PgPool;
 use tallyline_queue::{BoxError, Drain, DrainWork, Drained, Hint, QueueError, Registry};
@@ -67,6 +71,7 @@ pub fn registry() -> Result<Registry<Deps>, QueueError> {
 pub struct ProcessCallEvents {
     pub pool: PgPool,
     pub options: process_call_events::Options,
+    pub settings: settings::SettingsHandle,
     /// Rung after each batch.
     pub rollup_hint: Hint,
 }
@@ -75,7 +80,9 @@ impl DrainWork for ProcessCallEvents {
     const NAME: &'static str = "process_call_events";
 
     async fn drain(&self) -> Result<Drained, BoxError> {
-        let worked = process_call_events::run_unit(&self.pool, &self.options).await?;
+        let follow_up_default_days = self.settings.current().follow_up_default_days;
+        let options = process_call_events::Options { follow_up_default_days, ..self.options.clone() };
+        let worked = process_call_events::run_unit(&self.pool, &options).await?;
         if worked > 0 {
             self.rollup_hint.ring();
         }

@@ -26,7 +26,7 @@ impl Job for RemindFollowUps {
     async fn run(self, ctx: JobContext<Deps>) -> Result<(), JobError> {
         let pool = &ctx.state.pool;
         let now = sqlx::query_scalar!(r#"SELECT now() AS "now!""#).fetch_one(pool).await?;
-        let hour = 9;
+        let hour = ctx.state.settings.current().follow_up_reminder_hour;
         let told = run_at(pool, now, hour).await?;
         if told > 0 {
             tracing::info!(told, "reminded of follow-ups");

@@ -75,6 +75,8 @@ CREATE TABLE tally.notification_deliveries (
     CONSTRAINT notification_deliveries_error_check CHECK (length(last_error) <= 200)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 CREATE INDEX notification_deliveries_due_idx ON tally.notification_deliveries (user_id, endpoint_id, not_before) WHERE state = 'pending';
+-- The requests under way, however much waits behind them.
+CREATE INDEX notification_deliveries_claimed_idx ON tally.notification_deliveries (user_id, endpoint_id, claimed_until) WHERE claimed_until IS NOT NULL;
 CREATE INDEX notification_deliveries_failed_idx ON tally.notification_deliveries (user_id, endpoint_id) WHERE state IN ('failed', 'cancelled');
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON tally.notification_endpoints, tally.notifications, tally.notification_deliveries TO tallyline_worker;

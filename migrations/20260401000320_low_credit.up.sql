@@ -14,7 +14,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, public AS $$
             SELECT array_agg(DISTINCT level::bigint * 1000000 ORDER BY level::bigint * 1000000 DESC)
             FROM regexp_split_to_table(c.config_value, ',') AS l (level)) END
         FROM system_config c
-        WHERE c.config_key = 'low_credit_levels' AND c.config_value ~ '^\s*(-?\d{1,9}\s*(,\s*-?\d{1,9}\s*){0,2})?$'
+        WHERE c.config_key = 'low_credit_levels' AND NOT c.is_encrypted AND c.config_value ~ '^\s*(-?\d{1,9}\s*(,\s*-?\d{1,9}\s*){0,2})?$'
     ), '{15000000,5000000,0}'::bigint[])
 $$;
 

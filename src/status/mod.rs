@@ -46,6 +46,7 @@ pub struct Status {
     pub dead_jobs: Vec<DeadJobs>,
     pub schedules: Vec<Schedule>,
     pub quarantine: Vec<Quarantine>,
+    pub notifications: Notifications,
     /// Those that run or are paused.
     pub backfills: Vec<Progress>,
     /// `None` when the view was never refreshed.
@@ -115,6 +116,17 @@ pub struct Quarantine {
     pub events: i64,
 }
 
+/// Deliveries of notifications to endpoints that are enabled.
+#[derive(Debug, Clone, Serialize)]
+pub struct Notifications {
+    /// Still to come, retries among them.
+    pub pending: i64,
+    /// Given up; `tallyline notify replay` sends them again.
+    pub failed: i64,
+    /// For how long the oldest that is due has been due; `None` when none is.
+    pub oldest_due_seconds: Option<f64>,
+}
+
 /// Reads the status. Costs what waits, not what was counted.
 ///
 /// # Errors
@@ -123,6 +135,7 @@ pub async fn collect(pool: &PgPool) -> Result<Status, StatusError> {
     let overview = sqlx::query_file!("sql/status/overview.sql").fetch_one(pool).await?;
     let inbox = sqlx::query_file_as!(Inbox, "sql/status/inbox.sql").fetch_one(pool).await?;
     let quarantine = sqlx::query_file_as!(Quarantine, "sql/status/quarantine.sql").fetch_all(pool).await?;
+    let notifications = sqlx::query_file_as!(Notifications, "sql/status/notifications.sql").fetch_one(pool).await?;
     let jobs = tallyline_queue::stats(pool).await?;
     Ok(Status {
         at: overview.at,
@@ -135,6 +148,7 @@ pub async fn collect(pool: &PgPool) -> Result<Status, StatusError> {
         dead_jobs: jobs.dead.into_iter().map(|d| DeadJobs { job: d.kind, dead: d.dead }).collect(),
         schedules: jobs.schedules.into_iter().map(Schedule::from).collect(),
         quarantine,
+        notifications,
         backfills: backfill::list_open(pool, OPEN_BACKFILLS).await?,
         kpi_view_age_seconds: overview.kpi_view_age_seconds,
         dashboard_cache_oldest_seconds: overview.dashboard_cache_oldest_seconds,
