@@ -9,6 +9,7 @@ mod exact;
 mod follow_ups;
 mod history_rows;
 mod low_credit;
+mod notifications;
 mod process;
 mod races;
 mod reckoning;
