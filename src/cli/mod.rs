@@ -8,7 +8,9 @@ mod backfill;
 mod context;
 mod db;
 mod demo;
+mod follow_up;
 mod migrate;
+mod notify;
 mod provision;
 mod run;
 mod settings;
@@ -78,6 +80,12 @@ enum Command {
     /// How the platform behaves, for every process, while it runs
     #[command(subcommand)]
     Settings(settings::Command),
+    /// Whom a tenant is to speak to again
+    #[command(subcommand)]
+    FollowUp(follow_up::Command),
+    /// What tenants are told by webhooks of ours
+    #[command(subcommand)]
+    Notify(notify::Command),
     /// Make figures of past days anew, at a measured pace
     #[command(subcommand)]
     Backfill(backfill::Command),
@@ -148,6 +156,8 @@ async fn execute(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Simulate(args) => simulate::run(config, args).await,
         Command::Verify(args) => verify::run(config, args).await,
         Command::Settings(command) => settings::run(config, command).await,
+        Command::FollowUp(command) => follow_up::run(config, command).await,
+        Command::Notify(command) => notify::run(config, command).await,
         Command::Backfill(command) => backfill::run(config, command).await,
         Command::Status(args) => status::run(config, args).await,
         Command::Db(command) => db::run(config, command).await,
@@ -163,10 +173,12 @@ fn environment() -> std::env::Vars {
 fn exit_code(error: &anyhow::Error) -> u8 {
     use tallyline_db::{MigrateError, PoolError};
     use tallyline_jobs::backfill::BackfillError;
+    use tallyline_jobs::notify::NotifyError;
     for cause in error.chain() {
         if cause.is::<ConfigError>()
             || cause.is::<WrongUsage>()
             || cause.is::<settings::Unusable>()
+            || matches!(cause.downcast_ref(), Some(NotifyError::Address(_) | NotifyError::Invalid(_)))
             || matches!(cause.downcast_ref(), Some(BackfillError::UnknownTenant(_) | BackfillError::UnknownBackfill(_)))
         {
             return 2;
