@@ -6,6 +6,7 @@
 )]
 
 mod machinery;
+mod notices;
 mod platform;
 mod tenant;
 
@@ -35,7 +36,12 @@ const fn case(
 }
 
 fn cases() -> impl Iterator<Item = &'static Case> {
-    platform::CASES.iter().chain(tenant::ROLLUPS.iter().flatten()).chain(tenant::CASES).chain(machinery::CASES)
+    platform::CASES
+        .iter()
+        .chain(tenant::ROLLUPS.iter().flatten())
+        .chain(tenant::CASES)
+        .chain(machinery::CASES)
+        .chain(notices::CASES)
 }
 
 /// One row in every table, so that an assignment meets exactly one.
