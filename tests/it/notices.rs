@@ -143,3 +143,29 @@ async fn follow_ups_by_hand() {
         ["add", "reschedule", "complete", "add", "cancel"].map(|what| format!("follow_up.{what}"))
     );
 }
+
+/// A day has begun everywhere, but at any moment the clocks of one of these zones have
+/// not come to nine. Break tried: the job with nine o'clock of its own.
+#[tokio::test]
+async fn the_hour_of_reminders_is_a_setting() {
+    let db = TestDb::new().await;
+    let site = Site::new(&db);
+    done(&site, &["settings", "set", "follow_up_reminder_hour", "0"]);
+    for (email, zone) in [("a", "UTC"), ("b", "Asia/Singapore"), ("c", "America/Los_Angeles")] {
+        let email = format!("{email}@example.test");
+        done(&site, &["tenant", "add", "--name", "Tenant", "--email", &email, "--timezone", zone]);
+    }
+    sqlx::query(
+        "INSERT INTO follow_ups (user_id, lead_phone, follow_up_date) SELECT id, '+12025550143', (now() AT TIME ZONE timezone)::date FROM users",
+    )
+    .execute(&db.admin)
+    .await
+    .unwrap();
+    let _daemon = site.start().await;
+    sqlx::query("SELECT tally.request_job('remind_follow_ups', 'test', NULL, '0 s')").execute(&db.admin).await.unwrap();
+    wait_until("all three are reminded", LONG, || async {
+        let told = "SELECT count(*) FROM tally.notifications WHERE kind = 'follow_up.due'";
+        sqlx::query_scalar::<_, i64>(told).fetch_one(&db.admin).await.unwrap() == 3
+    })
+    .await;
+}

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use tallyline_jobs::remind_follow_ups;
+use tallyline_jobs::settings::SettingsHandle;
+use tallyline_jobs::{ProcessCallEvents, remind_follow_ups};
+use tallyline_queue::{DrainWork, Hint};
 use tallyline_testkit::TestDb;
 use uuid::Uuid;
 
@@ -30,11 +32,13 @@ async fn apply(db: &TestDb, user: Uuid, provider: &str, bodies: &[Vec<u8>]) {
     process(db).await;
 }
 
-/// Every follow-up: its date, status, source, number, remark.
-async fn follow_ups(db: &TestDb) -> Vec<String> {
+/// A tenant's follow-ups: date, status, source, number, remark.
+async fn follow_ups(db: &TestDb, user: Uuid) -> Vec<String> {
     sqlx::query_scalar(
-        "SELECT concat_ws(' ', follow_up_date, follow_up_status, source, phone_e164, remark) FROM follow_ups ORDER BY follow_up_date, source",
+        "SELECT concat_ws(' ', follow_up_date, follow_up_status, source, phone_e164, remark) FROM follow_ups
+         WHERE user_id = $1 ORDER BY follow_up_date, source",
     )
+    .bind(user)
     .fetch_all(&db.admin)
     .await
     .unwrap()
@@ -44,6 +48,7 @@ async fn follow_ups(db: &TestDb) -> Vec<String> {
 /// 4th by then, in Honolulu 00:11 of the 3rd.
 #[tokio::test]
 async fn an_analysis_makes_one_follow_up_on_its_day_in_the_tenants_zone() {
+    let db = TestDb::new().await;
     for (zone, found, date) in [
         ("UTC", json!({ "cta_followup_clicked": "Yes" }), "2026-03-04"),
         ("Pacific/Kiritimati", json!({ "lead_status_tag": "Follow-Up Later" }), "2026-03-05"),
@@ -57,13 +62,33 @@ async fn an_analysis_makes_one_follow_up_on_its_day_in_the_tenants_zone() {
         ("Australia/Lord_Howe", json!({ "follow_up_at": "2026-04-04T12:59:59Z" }), "2026-04-04"),
         ("Asia/Kolkata", json!({ "follow_up_at": "2093-01-01T18:30:00Z" }), "2093-01-02"),
     ] {
-        let db = TestDb::new().await;
         let user = tenant(&db, zone).await;
         apply(&db, user, "bolna", &answered_call(CALL)).await;
         apply(&db, user, "analysis", &[analysis_with(CALL, "2026-03-03T10:20:00Z", found.clone())]).await;
         let expected = format!("{date} pending analysis +12025550143 Call again");
-        assert_eq!(follow_ups(&db).await, [expected], "{zone} {found}");
+        assert_eq!(follow_ups(&db, user).await, [expected], "{zone} {found}");
     }
+}
+
+/// Break tried: the drain with its own number of days.
+#[tokio::test]
+async fn days_to_a_follow_up_are_a_setting() {
+    let db = TestDb::new().await;
+    let user = tenant(&db, "UTC").await;
+    sqlx::query("INSERT INTO system_config (config_key, config_value) VALUES ('follow_up_default_days', '7')")
+        .execute(&db.admin)
+        .await
+        .unwrap();
+    let settings = SettingsHandle::load(&db.pool).await.unwrap();
+    let rollup_hint = Hint::new();
+    let drain = ProcessCallEvents { pool: db.pool.clone(), options: process_options(), settings, rollup_hint };
+    for body in answered_call(CALL) {
+        deliver(&db, user, "bolna", &body).await;
+    }
+    let asked = analysis_with(CALL, "2026-03-03T10:20:00Z", json!({ "cta_followup_clicked": "Yes" }));
+    deliver(&db, user, "analysis", &asked).await;
+    while drain.drain().await.unwrap().worked > 0 {}
+    assert_eq!(follow_ups(&db, user).await, ["2026-03-10 pending analysis +12025550143 Call again"]);
 }
 
 /// Any order and batching of two analyses, delivered twice each, leave what the
@@ -71,6 +96,7 @@ async fn an_analysis_makes_one_follow_up_on_its_day_in_the_tenants_zone() {
 /// a follow-up that nobody asks for; with a plain INSERT the second doubles it.
 #[tokio::test]
 async fn the_latest_analysis_says_whether_and_when() {
+    let db = TestDb::new().await;
     let asks = |at, date| analysis_with(CALL, at, json!({ "follow_up_date": date }));
     let silent = |at| analysis_with(CALL, at, json!({}));
     let (early, late) = ("2026-03-03T10:20:00Z", "2026-03-03T10:30:00Z");
@@ -81,7 +107,6 @@ async fn the_latest_analysis_says_whether_and_when() {
     ] {
         for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [2, 0, 1]] {
             for at_once in [false, true] {
-                let db = TestDb::new().await;
                 let user = tenant(&db, "UTC").await;
                 let steps = [
                     ("bolna", answered_call(CALL)),
@@ -102,7 +127,7 @@ async fn the_latest_analysis_says_whether_and_when() {
                 process(&db).await;
                 let expected: Vec<String> =
                     expected.iter().map(|date| format!("{date} pending analysis +12025550143 Call again")).collect();
-                assert_eq!(follow_ups(&db).await, expected, "order {order:?}, at once: {at_once}");
+                assert_eq!(follow_ups(&db, user).await, expected, "order {order:?}, at once: {at_once}");
             }
         }
     }
@@ -112,27 +137,30 @@ async fn the_latest_analysis_says_whether_and_when() {
 /// moved back; without `follow_up_status = 'pending'` the completed one changes.
 #[tokio::test]
 async fn what_a_hand_has_touched_stays() {
+    let db = TestDb::new().await;
     for (change, expected) in [
-        ("edited_at = now(), follow_up_date = '2026-04-01'", "2026-04-01 pending"),
-        ("follow_up_status = 'completed', completed_at = now()", "2026-03-05 completed"),
-        ("follow_up_status = 'cancelled'", "2026-03-05 cancelled"),
+        (
+            "UPDATE follow_ups SET edited_at = now(), follow_up_date = '2026-04-01' WHERE user_id = $1",
+            "2026-04-01 pending",
+        ),
+        (
+            "UPDATE follow_ups SET follow_up_status = 'completed', completed_at = now() WHERE user_id = $1",
+            "2026-03-05 completed",
+        ),
+        ("UPDATE follow_ups SET follow_up_status = 'cancelled' WHERE user_id = $1", "2026-03-05 cancelled"),
     ] {
         for found in [json!({ "follow_up_date": "2026-03-09" }), json!({})] {
-            let db = TestDb::new().await;
             let user = tenant(&db, "UTC").await;
             apply(&db, user, "bolna", &answered_call(CALL)).await;
             let asked = analysis_with(CALL, "2026-03-03T10:20:00Z", json!({ "follow_up_date": "2026-03-05" }));
             apply(&db, user, "analysis", &[asked]).await;
-            let update = match change.starts_with("edited") {
-                true => "UPDATE follow_ups SET edited_at = now(), follow_up_date = '2026-04-01'",
-                false if change.contains("completed") => {
-                    "UPDATE follow_ups SET follow_up_status = 'completed', completed_at = now()"
-                }
-                false => "UPDATE follow_ups SET follow_up_status = 'cancelled'",
-            };
-            sqlx::query(update).execute(&db.admin).await.unwrap();
+            sqlx::query(change).bind(user).execute(&db.admin).await.unwrap();
             apply(&db, user, "analysis", &[analysis_with(CALL, "2026-03-03T10:40:00Z", found)]).await;
-            assert_eq!(follow_ups(&db).await, [format!("{expected} analysis +12025550143 Call again")], "{change}");
+            assert_eq!(
+                follow_ups(&db, user).await,
+                [format!("{expected} analysis +12025550143 Call again")],
+                "{change}"
+            );
         }
     }
 }
@@ -177,7 +205,7 @@ async fn a_call_that_is_absorbed_or_adopted_brings_its_follow_ups() {
         assert_eq!(number(&db, "SELECT count(*) FROM calls").await, 1);
         let expected =
             ["2026-03-05 pending analysis +12025550143 Call again", "2026-03-07 pending manual +12025550143"];
-        assert_eq!(follow_ups(&db).await, expected, "execution first: {execution_first}");
+        assert_eq!(follow_ups(&db, user).await, expected, "execution first: {execution_first}");
         assert_eq!(number(&db, "SELECT count(*) FROM follow_ups JOIN calls c ON c.id = call_id").await, 2);
         assert_eq!(number(&db, "SELECT count(*) FROM follow_ups JOIN contacts USING (user_id, phone_e164)").await, 2);
     }
@@ -211,9 +239,10 @@ fn at(text: &str) -> DateTime<Utc> {
 
 /// Days on which clocks change among them. Lord Howe moves by half an hour (5 April
 /// 2026, 02:00 to 01:30, and 4 October, 02:00 to 02:30), New York loses 02:00 to
-/// 03:00 on 8 March. Break tried: `AT TIME ZONE` the session's zone.
+/// 03:00 on 8 March. Break tried: the offset left out.
 #[tokio::test]
 async fn reminders_go_out_at_the_hour_of_the_tenants_clock() {
+    let db = TestDb::new().await;
     for (zone, date, hour, before, due) in [
         ("UTC", "2026-03-05", 9, "2026-03-05T08:59:59Z", "2026-03-05T09:00:00Z"),
         ("UTC", "2026-03-05", 0, "2026-03-04T23:59:59Z", "2026-03-05T00:00:00Z"),
@@ -227,7 +256,6 @@ async fn reminders_go_out_at_the_hour_of_the_tenants_clock() {
         ("America/New_York", "2026-11-01", 9, "2026-11-01T13:59:59Z", "2026-11-01T14:00:00Z"),
         ("Pacific/Kiritimati", "2026-03-05", 23, "2026-03-05T08:59:59Z", "2026-03-05T09:00:00Z"),
     ] {
-        let db = TestDb::new().await;
         let user = tenant(&db, zone).await;
         let id = follow_up(&db, user, date).await;
         let run = |now| remind_follow_ups::run_at(&db.pool, at(now), hour);
@@ -235,7 +263,8 @@ async fn reminders_go_out_at_the_hour_of_the_tenants_clock() {
         assert_eq!(run(due).await.unwrap(), 1, "{zone} {date} from {hour}");
         assert_eq!(run(due).await.unwrap(), 0, "{zone} {date} again");
         let (kind, key, payload): (String, String, Value) =
-            sqlx::query_as("SELECT kind, idempotency_key, payload FROM tally.notifications")
+            sqlx::query_as("SELECT kind, idempotency_key, payload FROM tally.notifications WHERE user_id = $1")
+                .bind(user)
                 .fetch_one(&db.admin)
                 .await
                 .unwrap();
@@ -279,8 +308,8 @@ async fn only_pending_ones_of_active_tenants_and_each_date_once() {
     assert_eq!(run().await.unwrap(), 0);
 }
 
-/// Break tried: without `reminded_date`, the unique key and the row locks (each alone
-/// is enough), both runs write every notification.
+/// Break tried: without the row locks and with a key made up for each notification
+/// (either alone is enough) follow-ups are reminded of by several runs.
 #[tokio::test]
 async fn two_runs_at_once_remind_once_each() {
     let db = TestDb::new().await;

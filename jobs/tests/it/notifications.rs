@@ -381,8 +381,7 @@ async fn who_lost_its_claim_writes_nothing() {
     assert_eq!(number(&db, "SELECT failures::bigint FROM tally.notification_endpoints").await, 1);
 }
 
-/// Break tried: the claim written in the transaction that settles; nothing would say
-/// that the attempt was begun.
+/// Break tried: the claim not committed before the request.
 #[tokio::test]
 async fn a_process_that_dies_in_its_request_is_made_up_for() {
     let db = TestDb::new().await;
@@ -418,55 +417,84 @@ async fn a_process_that_dies_in_its_request_is_made_up_for() {
     );
 }
 
-/// Two dead endpoints with a hundred notifications each, and four units: others are
-/// served at once, and a dead one never has more than its share.
+/// Six endpoints that fail and never answer, and four units: two of the units are
+/// theirs, one request each, and who is sound is served at once.
 ///
-/// Breaks tried: without the count in `claim.sql` and `pick_endpoint.sql` the dead ones
-/// take every unit; with `turn` left out one of them starves the other tenants.
+/// Breaks tried: the semaphore's answer ignored, so that failing endpoints take every
+/// unit; the limit of failing ones in `pick_endpoint.sql` as that of others.
 #[tokio::test]
 async fn a_dead_endpoint_holds_up_nobody_else() {
     let db = TestDb::new().await;
-    let dead = [WebhookSink::start().await, WebhookSink::start().await];
-    for sink in &dead {
-        let user = tenant(&db, "UTC").await;
-        endpoint(&db, user, sink, None).await;
+    let mut dead = Vec::new();
+    for _ in 0..6 {
+        let (user, sink) = (tenant(&db, "UTC").await, WebhookSink::start().await);
+        endpoint(&db, user, &sink, None).await;
         sink.otherwise(Answer::Held(200));
-        for n in 0..100 {
+        for n in 0..20 {
             notification(&db, user, "credits.low", &n.to_string()).await;
         }
+        dead.push(sink);
     }
-    let living = WebhookSink::start().await;
-    let user = tenant(&db, "UTC").await;
-    endpoint(&db, user, &living, None).await;
-    sqlx::query("UPDATE tally.notification_endpoints SET failures = 1 WHERE user_id <> $1")
-        .bind(user)
-        .execute(&db.admin)
-        .await
-        .unwrap();
-    let drain = Arc::new(drain(&db));
-    let mut units = tokio::task::JoinSet::new();
-    for _ in 0..4 {
-        let drain = Arc::clone(&drain);
-        // As the pump does: a unit that worked is followed by another.
-        units.spawn(async move {
-            loop {
-                if drain.run_unit().await.unwrap() == 0 {
-                    tokio::task::yield_now().await;
-                }
-            }
-        });
-    }
-    wait_until("both dead ones have their requests", LONG, || async { dead.iter().all(|sink| sink.most_open() == 1) })
-        .await;
+    execute(&db, "UPDATE tally.notification_endpoints SET failures = 1").await;
+    let (user, sound) = (tenant(&db, "UTC").await, WebhookSink::start().await);
+    endpoint(&db, user, &sound, None).await;
+    let units = Units::start(drain(&db), 4);
+    let open = || dead.iter().map(WebhookSink::most_open).collect::<Vec<_>>();
+    wait_until("the dead ones have their requests", LONG, || async { open().iter().sum::<usize>() >= 2 }).await;
     for n in 0..20 {
         notification(&db, user, "credits.low", &n.to_string()).await;
     }
-    wait_until("the living one has all of its own", LONG, || async { living.attempts().len() == 20 }).await;
-    assert!(dead.iter().all(|sink| sink.most_open() == 1), "one request at a time to an endpoint that fails");
-    units.shutdown().await;
+    wait_until("the sound one has all of its own", LONG, || async { sound.attempts().len() == 20 }).await;
+    assert_eq!((open().iter().sum::<usize>(), open().into_iter().max()), (2, Some(1)));
+    units.stop().await;
 }
 
-/// Break tried: the same as above.
+/// Break tried: `ORDER BY` in `pick_endpoint.sql` without the turn.
+#[tokio::test]
+async fn endpoints_take_turns() {
+    let db = TestDb::new().await;
+    let mut sinks = Vec::new();
+    for _ in 0..3 {
+        let (user, sink) = (tenant(&db, "UTC").await, WebhookSink::start().await);
+        endpoint(&db, user, &sink, None).await;
+        for n in 0..20 {
+            notification(&db, user, "credits.low", &n.to_string()).await;
+        }
+        sinks.push(sink);
+    }
+    let drain = drain(&db);
+    for _ in 0..12 {
+        drain.run_unit().await.unwrap();
+    }
+    assert_eq!(sinks.iter().map(|sink| sink.attempts().len()).collect::<Vec<_>>(), [4, 4, 4]);
+}
+
+/// Units as the pump of a process runs them, one after the other.
+struct Units(tokio::task::JoinSet<()>);
+
+impl Units {
+    fn start(drain: DeliverNotifications, units: usize) -> Self {
+        let drain = Arc::new(drain);
+        let mut running = tokio::task::JoinSet::new();
+        for _ in 0..units {
+            let drain = Arc::clone(&drain);
+            running.spawn(async move {
+                loop {
+                    drain.run_unit().await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+            });
+        }
+        Self(running)
+    }
+
+    async fn stop(mut self) {
+        self.0.shutdown().await;
+    }
+}
+
+/// Breaks tried: the count of requests under way left out of `claim.sql` and
+/// `pick_endpoint.sql`; out of `claim.sql` alone, with the lock of the endpoint.
 #[tokio::test]
 async fn an_endpoint_gets_few_requests_at_once_and_nothing_twice() {
     let db = TestDb::new().await;
@@ -477,25 +505,14 @@ async fn an_endpoint_gets_few_requests_at_once_and_nothing_twice() {
         notification(&db, user, "credits.low", &n.to_string()).await;
     }
     sink.script([Answer::Held(200), Answer::Held(200)]);
-    let units = 8;
-    let drain = Arc::new(drain_with(&db, Options { concurrency: units, ..options() }));
-    let mut running = tokio::task::JoinSet::new();
-    for _ in 0..units {
-        let drain = Arc::clone(&drain);
-        running.spawn(async move {
-            loop {
-                drain.run_unit().await.unwrap();
-                tokio::task::yield_now().await;
-            }
-        });
-    }
+    let units = Units::start(drain_with(&db, Options { concurrency: 8, ..options() }), 8);
     wait_until("two requests are under way", LONG, || async { sink.most_open() == 2 }).await;
     sink.release();
     wait_until("all are delivered", LONG, || async {
         number(&db, "SELECT count(*) FROM tally.notification_deliveries WHERE state = 'delivered'").await == 60
     })
     .await;
-    running.shutdown().await;
+    units.stop().await;
     let ids: BTreeSet<String> = sink.attempts().into_iter().map(|attempt| attempt.id).collect();
     assert_eq!((sink.most_open(), sink.attempts().len(), ids.len()), (2, 60, 60));
 }
@@ -532,6 +549,34 @@ async fn who_does_not_answer_in_time_has_failed() {
     sink.script([Answer::Held(200)]);
     run(&drain_with(&db, Options { request_timeout: Duration::from_millis(300), ..options() })).await;
     assert_eq!(deliveries(&db).await, ["pending 1 no answer in time"]);
+}
+
+/// Break tried: pending deliveries not looked at.
+#[tokio::test]
+async fn what_is_past_its_retention_goes_unless_it_is_still_on_its_way() {
+    let db = TestDb::new().await;
+    let (user, silent) = (tenant(&db, "UTC").await, tenant(&db, "UTC").await);
+    let sink = WebhookSink::start().await;
+    let id = endpoint(&db, user, &sink, None).await.id;
+    notification(&db, user, "credits.low", "delivered").await;
+    run(&drain(&db)).await;
+    sink.otherwise(Answer::Status(500, vec![]));
+    notification(&db, user, "credits.low", "pending").await;
+    run(&drain(&db)).await;
+    notification(&db, silent, "credits.low", "waiting").await;
+    execute(&db, "UPDATE tally.notifications SET created_at = now() - interval '30 days 1 second'").await;
+    notification(&db, silent, "credits.low", "young").await;
+    let left = || async {
+        let purge = sqlx::query(include_str!("../../../sql/purge/notifications.sql")).bind(30);
+        purge.execute(&db.pool).await.unwrap();
+        let keys = "SELECT idempotency_key FROM tally.notifications ORDER BY 1";
+        sqlx::query_scalar::<_, String>(keys).fetch_all(&db.admin).await.unwrap()
+    };
+    assert_eq!(left().await, ["pending", "young"]);
+    let mut connection = db.pool.acquire().await.unwrap();
+    notify::disable_endpoint(&mut connection, user, id, "by hand").await.unwrap();
+    assert_eq!(left().await, ["young"]);
+    assert_eq!(number(&db, "SELECT count(*) FROM tally.notification_deliveries").await, 0);
 }
 
 #[tokio::test]
