@@ -9,6 +9,7 @@ mod context;
 mod db;
 mod demo;
 mod migrate;
+mod provider;
 mod provision;
 mod run;
 mod settings;

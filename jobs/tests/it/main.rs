@@ -8,8 +8,10 @@ mod caches;
 mod exact;
 mod history_rows;
 mod process;
+mod purge;
 mod races;
 mod reckoning;
+mod reconcile;
 mod roll_up;
 mod support;
 #[path = "../../../tests/it/verify/fixture.rs"]

@@ -84,6 +84,12 @@ WITH u AS (
 ), history_files AS (
     INSERT INTO tally.history_files (user_id, month_start, month_end, path, calls, fingerprint_hi, fingerprint_lo)
     SELECT user_id, t, t + interval '1 month', 'file', 1, 1, 1 FROM k
+), provider_accounts AS (
+    INSERT INTO tally.provider_accounts (user_id, provider, base_url, account_sid, sealed_key)
+    SELECT user_id, 'twilio', 'https://api.example.com', 'AC' || repeat('0', 32), '\x00' FROM k
+), provider_checks AS (
+    INSERT INTO tally.provider_checks (user_id, provider, ref, result, first_checked_at, checked_at, next_check_at)
+    SELECT user_id, 'bolna', 'execution-1', 'found', t, t, t FROM k
 ), jobs AS (
     INSERT INTO tally.jobs (kind, queue, user_id, coalesce_key, run_at, created_at) SELECT 'work', 'default', user_id, 'key', t, t FROM k
 ), job_history AS (
