@@ -47,6 +47,13 @@ pub enum AccountError {
     Database(#[from] sqlx::Error),
 }
 
+impl AccountError {
+    /// Whether what was given is at fault.
+    pub fn is_wrong_usage(&self) -> bool {
+        !matches!(self, Self::Sealing(_) | Self::Database(_))
+    }
+}
+
 /// An account to be written.
 pub struct NewAccount<'a> {
     pub user_id: Uuid,

@@ -164,11 +164,13 @@ fn environment() -> std::env::Vars {
 fn exit_code(error: &anyhow::Error) -> u8 {
     use tallyline_db::{MigrateError, PoolError};
     use tallyline_jobs::backfill::BackfillError;
+    use tallyline_jobs::provider_accounts::AccountError;
     for cause in error.chain() {
         if cause.is::<ConfigError>()
             || cause.is::<WrongUsage>()
             || cause.is::<settings::Unusable>()
             || matches!(cause.downcast_ref(), Some(BackfillError::UnknownTenant(_) | BackfillError::UnknownBackfill(_)))
+            || cause.downcast_ref().is_some_and(AccountError::is_wrong_usage)
         {
             return 2;
         }

@@ -8,6 +8,7 @@ mod dashboard;
 mod embedded;
 mod end_to_end;
 mod figures;
+mod providers;
 mod receiver;
 mod schema;
 mod settings;

@@ -37,8 +37,8 @@ pub enum Fault {
     Slow(Duration),
     /// 200 and this many bytes of blanks.
     Huge(usize),
-    /// 200 and a body that is no JSON.
-    NotJson,
+    /// 200 and this body.
+    Body(&'static str),
     /// 302 to another place.
     Redirect,
 }
@@ -175,7 +175,7 @@ fn faulty(fault: &Fault) -> Response<Body> {
             answer
         }
         Fault::Huge(bytes) => Response::new(Body::from(vec![b' '; *bytes])),
-        Fault::NotJson => Response::new(Body::from("<html>")),
+        Fault::Body(body) => Response::new(Body::from(*body)),
         Fault::Redirect => {
             let mut answer = empty(StatusCode::FOUND);
             answer.headers_mut().insert(header::LOCATION, header::HeaderValue::from_static("/elsewhere"));

@@ -250,7 +250,7 @@ async fn a_stuck_call_is_asked_for_and_an_unknown_one_is_shown() {
         assert_eq!(bolna.fetched(), Vec::<String>::new(), "it rests");
         sql(&db, "UPDATE tally.provider_checks SET next_check_at = now()").await;
         run_with(&db, user, &options).await.unwrap();
-        assert_eq!(bolna.fetched(), [unknown.clone()]);
+        assert_eq!(bolna.fetched(), std::slice::from_ref(&unknown));
     }
 
     // Bolna remembers: the flag goes away.

@@ -135,7 +135,7 @@ async fn a_refused_key_takes_its_account_out_of_use() {
 async fn an_answer_that_is_too_large_or_about_something_else_is_left_out() {
     let (db, bolna, user) = with_executions(3).await;
     bolna.front.matching(|path, _| path.ends_with(&execution_id(1)), Fault::Huge(MAX_BODY_BYTES + 1));
-    bolna.front.matching(|path, _| path.ends_with(&execution_id(2)), Fault::NotJson);
+    bolna.front.matching(|path, _| path.ends_with(&execution_id(2)), Fault::Body("<html>"));
     run_with(&db, user, &one_window()).await.unwrap();
     assert_eq!(number(&db, INBOX).await, 1);
     assert_eq!(number(&db, "SELECT count(*) FROM tally.provider_checks WHERE result = 'refused'").await, 2);
@@ -153,7 +153,10 @@ async fn an_answer_that_is_too_large_or_about_something_else_is_left_out() {
 async fn a_list_that_cannot_be_read_moves_nothing() {
     let (db, bolna, user) = with_executions(1).await;
     for (fault, error) in [
-        (Fault::NotJson, "bad_list"),
+        (Fault::Body("<html>"), "bad_list"),
+        (Fault::Body("{}"), "bad_list"),
+        (Fault::Body(r#"{"data":[]}"#), "bad_list"),
+        (Fault::Body(r#"{"data":[],"has_more":true}"#), "empty_page"),
         (Fault::Redirect, "http_302"),
         (Fault::Status(422), "http_422"),
         (Fault::Huge(MAX_BODY_BYTES + 1), "too_large"),
