@@ -53,6 +53,8 @@ pub struct Options {
     pub first_days: u32,
     /// Length of one window of Bolna's list; 167 at most.
     pub window_hours: u32,
+    /// Ids held at once: a window with more executions is halved.
+    pub max_window_ids: usize,
     /// Of one request, answer included.
     pub timeout: Duration,
     /// Before a request that failed is made again; doubled each time.

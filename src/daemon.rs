@@ -296,6 +296,7 @@ fn reconcile_options(config: &Config) -> reconcile_calls::Options {
         look_back_hours: reconcile.look_back_hours,
         first_days: reconcile.first_days,
         window_hours: reconcile.window_hours,
+        max_window_ids: 20_000,
         timeout: Duration::from_secs(reconcile.timeout_seconds),
         retry_pause: Duration::from_millis(reconcile.retry_milliseconds),
         max_tries: 3,

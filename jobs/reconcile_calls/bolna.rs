@@ -28,9 +28,8 @@ const OVERLAP: TimeDelta = TimeDelta::seconds(60);
 /// Times that the pages of a window are read before its list is given up as unstable.
 const MAX_PASSES: usize = 6;
 
-/// Ids held at once: a window with more of them is halved, down to a minute.
-const MAX_IDS: usize = 20_000;
-const SHORTEST_WINDOW: TimeDelta = TimeDelta::seconds(120);
+/// A window that holds too many ids is halved, but not below this.
+const SHORTEST_WINDOW: TimeDelta = TimeDelta::seconds(240);
 
 /// More pages than this of one window are no list but a loop.
 const MAX_PAGES: usize = 20_000;
@@ -88,7 +87,7 @@ async fn read_window(run: &Run<'_>, from: DateTime<Utc>, to: DateTime<Utc>) -> R
             let page = read_page(run, from, to, page_number).await?;
             let fresh: Vec<Listed> = page.items.into_iter().filter(|item| seen.insert(item.id.clone())).collect();
             fetch_listed(run, &fresh).await?;
-            if seen.len() > MAX_IDS && to - from > SHORTEST_WINDOW {
+            if seen.len() > run.options.max_window_ids && to - from > SHORTEST_WINDOW {
                 return Ok(false);
             }
             if !page.has_more {

@@ -98,6 +98,7 @@ pub fn reconcile_options() -> reconcile_calls::Options {
         look_back_hours: 48,
         first_days: 10,
         window_hours: 24,
+        max_window_ids: 20_000,
         timeout: Duration::from_secs(20),
         retry_pause: Duration::from_millis(10),
         max_tries: 3,
