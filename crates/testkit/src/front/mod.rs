@@ -35,7 +35,7 @@ pub enum Fault {
     TooMany(Option<u32>),
     /// The right answer, so much later.
     Slow(Duration),
-    /// 200 and this many bytes of blanks.
+    /// The right answer and this many blanks behind it.
     Huge(usize),
     /// 200 and this body.
     Body(&'static str),
@@ -156,12 +156,21 @@ async fn pass(State(plan): State<Arc<Mutex<Plan>>>, request: Request, next: Next
             tokio::time::sleep(delay).await;
             next.run(request).await
         }
+        Some(Fault::Huge(blanks)) => padded(next.run(request).await, blanks).await,
         Some(fault) => faulty(&fault),
     };
     if let Some(recorded) = locked(&plan).requests.get_mut(position) {
         recorded.status = answer.status().as_u16();
     }
     answer
+}
+
+async fn padded(answer: Response<Body>, blanks: usize) -> Response<Body> {
+    let (mut parts, body) = answer.into_parts();
+    let mut bytes = axum::body::to_bytes(body, usize::MAX).await.map(|bytes| bytes.to_vec()).unwrap_or_default();
+    bytes.resize(bytes.len() + blanks, b' ');
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(bytes))
 }
 
 fn faulty(fault: &Fault) -> Response<Body> {
@@ -174,14 +183,13 @@ fn faulty(fault: &Fault) -> Response<Body> {
             }
             answer
         }
-        Fault::Huge(bytes) => Response::new(Body::from(vec![b' '; *bytes])),
         Fault::Body(body) => Response::new(Body::from(*body)),
         Fault::Redirect => {
             let mut answer = empty(StatusCode::FOUND);
             answer.headers_mut().insert(header::LOCATION, header::HeaderValue::from_static("/elsewhere"));
             answer
         }
-        Fault::Slow(_) => empty(StatusCode::OK),
+        Fault::Slow(_) | Fault::Huge(_) => empty(StatusCode::OK),
     }
 }
 
