@@ -12,6 +12,7 @@ mod figures;
 mod histories;
 mod notices;
 mod people;
+mod providers;
 mod receiver;
 mod schema;
 #[path = "../support/histories.rs"]

@@ -16,8 +16,10 @@ mod low_credit;
 mod notifications;
 mod periods;
 mod process;
+mod purge;
 mod races;
 mod reckoning;
+mod reconcile;
 mod roll_up;
 mod support;
 #[path = "../../../tests/it/verify/fixture.rs"]
