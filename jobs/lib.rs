@@ -6,10 +6,12 @@
 //! in [`registry`].
 
 pub mod admin_log;
+pub mod analyze_leads;
 pub mod analyze_trends;
 pub mod archive_calls;
 pub mod audit_rollups;
 pub mod backfill;
+pub mod complete_leads;
 pub mod exact;
 pub mod extend_calendar;
 pub mod http;
@@ -18,6 +20,7 @@ pub mod purge_expired;
 pub mod rebuild_all_dashboards;
 pub mod rebuild_dashboards;
 pub mod refresh_kpi_summary;
+pub mod requalify_leads;
 pub mod roll_up;
 pub mod settings;
 pub mod verify;
@@ -58,6 +61,7 @@ pub fn registry() -> Result<Registry<Deps>, QueueError> {
         .register::<rebuild_all_dashboards::RebuildAllDashboards>()?
         .register::<rebuild_dashboards::RebuildDashboards>()?
         .register::<refresh_kpi_summary::RefreshKpiSummary>()?
+        .register::<requalify_leads::RequalifyLeads>()?
         .register::<verify_rollups::VerifyRollups>()
 }
 
@@ -67,6 +71,8 @@ pub struct ProcessCallEvents {
     pub options: process_call_events::Options,
     /// Rung after each batch.
     pub rollup_hint: Hint,
+    /// The same for analyses that are to be made and contacts that are to be folded.
+    pub leads_hint: Hint,
 }
 
 impl DrainWork for ProcessCallEvents {
@@ -76,8 +82,35 @@ impl DrainWork for ProcessCallEvents {
         let worked = process_call_events::run_unit(&self.pool, &self.options).await?;
         if worked > 0 {
             self.rollup_hint.ring();
+            self.leads_hint.ring();
         }
         Ok(Drained { worked })
+    }
+}
+
+/// The drain over the analyses that are to be made.
+pub struct AnalyzeLeads {
+    pub analyzer: analyze_leads::Analyzer,
+}
+
+impl DrainWork for AnalyzeLeads {
+    const NAME: &'static str = "analyze_leads";
+
+    async fn drain(&self) -> Result<Drained, BoxError> {
+        Ok(Drained { worked: self.analyzer.run_unit().await? })
+    }
+}
+
+/// The drain over the marks of contacts.
+pub struct CompleteLeads {
+    pub pool: PgPool,
+}
+
+impl DrainWork for CompleteLeads {
+    const NAME: &'static str = "complete_leads";
+
+    async fn drain(&self) -> Result<Drained, BoxError> {
+        Ok(Drained { worked: complete_leads::run_unit(&self.pool).await? })
     }
 }
 
@@ -124,6 +157,16 @@ impl DrainWork for Backfill {
 /// The drain of events with its concurrency.
 pub fn process_drain(work: ProcessCallEvents, inbox_hint: &Hint, concurrency: usize) -> Drain<ProcessCallEvents> {
     Drain::new(work).hint(inbox_hint).concurrency(concurrency)
+}
+
+/// The drain of analyses; each unit may be a request, so its concurrency bounds those.
+pub fn analyze_drain(work: AnalyzeLeads, leads_hint: &Hint, concurrency: usize) -> Drain<AnalyzeLeads> {
+    Drain::new(work).hint(leads_hint).concurrency(concurrency)
+}
+
+/// The drain of contacts' marks.
+pub fn complete_drain(work: CompleteLeads, leads_hint: &Hint) -> Drain<CompleteLeads> {
+    Drain::new(work).hint(leads_hint)
 }
 
 /// The drain of marks with its concurrency.

@@ -12,6 +12,7 @@
 //! keep dying with their process is worked through one event at a time. A batch
 //! that fails while its process lives is no death, and is tried again whole.
 
+mod analyses;
 mod assign;
 mod calls;
 mod claim;

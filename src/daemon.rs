@@ -10,10 +10,11 @@ use anyhow::{Context, bail};
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
+use tallyline_jobs::analyze_leads::{self, Analyzer, BreakerOptions};
 use tallyline_jobs::settings::{self, SettingsHandle};
 use tallyline_jobs::{
-    Backfill, Deps, ProcessCallEvents, RollUp, archive_calls, audit_rollups, backfill, extend_calendar,
-    process_call_events, purge_expired, roll_up,
+    AnalyzeLeads, Backfill, CompleteLeads, Deps, ProcessCallEvents, RollUp, archive_calls, audit_rollups, backfill,
+    extend_calendar, process_call_events, purge_expired, roll_up,
 };
 use tallyline_queue::{Hint, Missed, Overlap, Runner, ScheduleSpec};
 use tallyline_secrets::{SealingKey, sealing};
@@ -231,20 +232,26 @@ fn start_runner(
     }
     let deps = Arc::new(deps(config, pool, settings)?);
     let label = format!("process {}", std::process::id());
-    let mut builder = Runner::builder(pool.clone(), tallyline_jobs::registry()?, deps)
+    let mut builder = Runner::builder(pool.clone(), tallyline_jobs::registry()?, Arc::clone(&deps))
         .label(label)
         .schedules(schedule_specs(config)?, schedules);
     if works {
-        let rollup_hint = Hint::new();
+        let (rollup_hint, leads_hint) = (Hint::new(), Hint::new());
         let process = ProcessCallEvents {
             pool: pool.clone(),
             options: process_options(config),
             rollup_hint: rollup_hint.clone(),
+            leads_hint: leads_hint.clone(),
         };
         let roll_up = RollUp { pool: pool.clone(), options: roll_up_options(config) };
         builder = builder
             .drain(tallyline_jobs::process_drain(process, inbox_hint, config.process.concurrency))
-            .drain(tallyline_jobs::roll_up_drain(roll_up, &rollup_hint, config.roll_up.concurrency));
+            .drain(tallyline_jobs::roll_up_drain(roll_up, &rollup_hint, config.roll_up.concurrency))
+            .drain(tallyline_jobs::complete_drain(CompleteLeads { pool: pool.clone() }, &leads_hint));
+        if config.analyze_leads.concurrency > 0 {
+            let work = AnalyzeLeads { analyzer: analyzer(config, &deps, inbox_hint) };
+            builder = builder.drain(tallyline_jobs::analyze_drain(work, &leads_hint, config.analyze_leads.concurrency));
+        }
         if config.backfill.concurrency > 0 {
             let work = Backfill::new(pool.clone(), backfill_options(config), rollup_hint);
             builder = builder.drain(tallyline_jobs::backfill_drain(work, config.backfill.concurrency));
@@ -301,6 +308,26 @@ fn roll_up_options(config: &Config) -> roll_up::Options {
         kpi_debounce_seconds: config.refresh_kpi_summary.debounce_seconds,
         dashboards_debounce_seconds: config.rebuild_dashboards.debounce_seconds,
     }
+}
+
+fn analyzer(config: &Config, deps: &Deps, inbox_hint: &Hint) -> Analyzer {
+    let analyze = &config.analyze_leads;
+    let request_timeout = Duration::from_secs(analyze.request_timeout_seconds);
+    let options = analyze_leads::Options {
+        // A claim that ends before its request does would have it made twice.
+        lease: Duration::from_secs(analyze.lease_seconds).max(request_timeout * 2),
+        request_timeout,
+        max_attempts: analyze.max_attempts.max(1),
+        backoff: Duration::from_secs(analyze.backoff_seconds),
+        longest_backoff: Duration::from_secs(analyze.longest_backoff_seconds),
+        batch: analyze.batch_calls.max(1),
+        max_transcript_bytes: analyze.max_transcript_bytes,
+        breaker: BreakerOptions {
+            failures: analyze.breaker_failures.max(1),
+            open_for: Duration::from_secs(analyze.breaker_open_seconds),
+        },
+    };
+    Analyzer::new(deps.pool.clone(), deps.http.clone(), deps.sealing_key.clone(), options, inbox_hint.clone())
 }
 
 fn backfill_options(config: &Config) -> backfill::Options {

@@ -8,9 +8,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use sqlx::PgConnection;
 use sqlx::types::Json;
-use tallyline_model::usable_email;
+use tallyline_model::{LeadAnalysis, usable_email};
 use uuid::Uuid;
 
+use super::analyses;
 use super::calls::Folded;
 use super::rows::{ANONYMOUS, ContactRow, cut};
 
@@ -75,13 +76,18 @@ pub(super) async fn find_or_make(
     Ok(contacts)
 }
 
+/// What the analysis says; of a call that nobody answered it says nothing.
+fn lead_of(call: &Folded) -> Option<&LeadAnalysis> {
+    call.state.analysis.as_ref().filter(|_| !analyses::is_unanswered(&call.state))
+}
+
 /// The caller's address as the analysis found it, unless it is a placeholder.
 fn email_of(call: &Folded) -> Option<&str> {
-    usable_email(call.state.analysis.as_ref()?.extracted_email.as_deref()?)
+    usable_email(lead_of(call)?.extracted_email.as_deref()?)
 }
 
 fn contact_row(call: &Folded, number: &str) -> ContactRow {
-    let lead = call.state.analysis.as_ref();
+    let lead = lead_of(call);
     let name = call
         .state
         .customer_name

@@ -51,6 +51,8 @@ pub(super) fn metadata(state: &CallState) -> Value {
     for (key, value) in [
         ("cost_legs_micros", json!(state.cost_legs)),
         ("extracted_data", json!(state.extracted_data)),
+        ("agent_extraction", json!(state.agent_extraction)),
+        ("custom_extractions", json!(state.custom_extractions)),
         ("termination_reason", json!(state.termination_reason)),
         ("error_message", json!(state.error_message)),
         ("smart_status", json!(state.smart_status)),

@@ -6,6 +6,7 @@ use tallyline_model::{CallState, normalise_e164};
 use uuid::Uuid;
 
 use super::ProcessError;
+use super::analyses;
 use super::calls::Folded;
 use super::claim::{Lanes, Tenant};
 use super::contacts;
@@ -14,10 +15,11 @@ use super::legs;
 use super::rows::{AttemptRow, CallRow, LeadRow, TranscriptRow, UnansweredRow, cut, speaker_segments};
 
 /// Writes calls, contacts, attempts, legs, aliases, transcripts, leads and charges.
-pub(super) async fn write(tx: &mut PgConnection, lanes: &Lanes, folded: Vec<Folded>) -> Result<(), ProcessError> {
+pub(super) async fn write(tx: &mut PgConnection, lanes: &Lanes, mut folded: Vec<Folded>) -> Result<(), ProcessError> {
     if folded.is_empty() {
         return Ok(());
     }
+    folded.iter_mut().for_each(|call| fit_analysis(lanes, call));
     let numbers: Vec<Option<String>> = folded.iter().map(|call| number_of(lanes, call)).collect();
     let contacts = contacts::find_or_make(tx, &folded, &numbers).await?;
     let contact_ids: Vec<Option<Uuid>> =
@@ -44,11 +46,22 @@ pub(super) async fn write(tx: &mut PgConnection, lanes: &Lanes, folded: Vec<Fold
     legs::write(tx, &folded).await?;
     write_aliases(tx, &folded).await?;
     legs::delete_vanished(tx, &folded).await?;
-    write_transcripts(tx, &folded).await?;
+    analyses::request(tx, lanes, &folded).await?;
+    write_transcripts(tx, lanes, &folded).await?;
     write_leads(tx, lanes, &folded).await?;
     note_unanswered(tx, &folded, &contact_ids).await?;
     ledger::write(tx, charges).await?;
     Ok(())
+}
+
+/// Holds the analysis against the tenant's scales, before anything is made of it.
+fn fit_analysis(lanes: &Lanes, call: &mut Folded) {
+    let Some(scales) = lanes.get(&call.user_id).map(|tenant| tenant.scales) else { return };
+    if let Some(analysis) = &mut call.state.analysis {
+        call.state.flags.extend(tallyline_model::scores::fit(analysis, scales));
+        call.state.flags.sort();
+        call.state.flags.dedup();
+    }
 }
 
 fn tenant_of<'a>(lanes: &'a Lanes, call: &Folded) -> Option<&'a Tenant> {
@@ -99,7 +112,7 @@ async fn write_aliases(tx: &mut PgConnection, folded: &[Folded]) -> Result<(), s
     Ok(())
 }
 
-async fn write_transcripts(tx: &mut PgConnection, folded: &[Folded]) -> Result<(), sqlx::Error> {
+async fn write_transcripts(tx: &mut PgConnection, lanes: &Lanes, folded: &[Folded]) -> Result<(), sqlx::Error> {
     let rows: Vec<TranscriptRow> = folded
         .iter()
         .filter_map(|call| {
@@ -109,7 +122,8 @@ async fn write_transcripts(tx: &mut PgConnection, folded: &[Folded]) -> Result<(
                 call_id: call.id,
                 speaker_segments: speaker_segments(&content),
                 content,
-                analysed: call.state.analysis.is_some(),
+                analysed: call.state.analysis.is_some() && !analyses::is_unanswered(&call.state),
+                unanalysed_status: analyses::unanalysed_status(&call.state, tenant_of(lanes, call)?),
             })
         })
         .collect();
@@ -123,7 +137,16 @@ async fn write_leads(tx: &mut PgConnection, lanes: &Lanes, folded: &[Folded]) ->
     let row = |call: &Folded, state: &CallState| {
         Some(LeadRow::new((call.user_id, call.id), tenant_of(lanes, call)?, state, state.analysis.as_ref()?))
     };
-    let rows: Vec<LeadRow> = folded.iter().filter_map(|call| row(call, &call.state)).collect();
+    let (unanswered, others): (Vec<&Folded>, Vec<&Folded>) = folded
+        .iter()
+        .filter(|call| call.state.analysis.is_some())
+        .partition(|call| analyses::is_unanswered(&call.state));
+    if !unanswered.is_empty() {
+        let (user_ids, call_ids): (Vec<Uuid>, Vec<Uuid>) =
+            unanswered.iter().map(|call| (call.user_id, call.id)).unzip();
+        sqlx::query_file!("../sql/process/delete_leads.sql", &user_ids, &call_ids).execute(&mut *tx).await?;
+    }
+    let rows: Vec<LeadRow> = others.into_iter().filter_map(|call| row(call, &call.state)).collect();
     if !rows.is_empty() {
         sqlx::query_file!("../sql/process/upsert_leads.sql", Json(&rows) as _).execute(tx).await?;
     }

@@ -203,6 +203,8 @@ pub(super) struct TranscriptRow {
     pub(super) content: String,
     pub(super) speaker_segments: Value,
     pub(super) analysed: bool,
+    /// What is said of it while nobody has analysed it and nobody is about to.
+    pub(super) unanalysed_status: &'static str,
 }
 
 /// Turns of a transcript; a line without a speaker goes on with the turn before.
@@ -248,8 +250,8 @@ pub(super) struct LeadRow {
     engagement_health: Option<String>,
     engagement_score: Option<i32>,
     total_score: Option<i32>,
-    score_scale: i16,
-    dimension_scale: i16,
+    score_scale: i32,
+    dimension_scale: i32,
     quality: Option<&'static str>,
     lead_status_tag: Option<String>,
     reasoning: Value,
@@ -265,6 +267,7 @@ pub(super) struct LeadRow {
     demo_book_datetime: Option<DateTime<Utc>>,
     phone_number: Option<String>,
     analysis_timestamp: Option<DateTime<Utc>>,
+    transcript_summary: Option<String>,
 }
 
 impl LeadRow {
@@ -290,9 +293,9 @@ impl LeadRow {
             engagement_health: level(&lead.engagement_health),
             engagement_score: lead.engagement_score,
             total_score: lead.total_score,
-            score_scale: tenant.score_scale,
-            dimension_scale: tenant.dimension_scale,
-            quality: lead.total_score.map(|total| quality(total, tenant)),
+            score_scale: tenant.scales.total,
+            dimension_scale: tenant.scales.dimension,
+            quality: lead.total_score.map(|total| tenant.thresholds.quality(total, tenant.scales)),
             lead_status_tag: lead.lead_status_tag.as_deref().map(|t| cut(t, TAG_CHARS)),
             reasoning: if lead.reasoning.is_null() { serde_json::json!({}) } else { lead.reasoning.clone() },
             company_name: name(&lead.company_name),
@@ -307,22 +310,8 @@ impl LeadRow {
             demo_book_datetime: lead.demo_book_datetime,
             phone_number: state.customer_number.as_deref().map(|n| cut(n, NUMBER_CHARS)),
             analysis_timestamp: state.analysis_at,
+            transcript_summary: lead.transcript_summary.clone().or_else(|| state.summary.clone()),
         }
-    }
-}
-
-/// The band of a total score by the tenant's thresholds, which are percentages
-/// of its scale.
-fn quality(total_score: i32, tenant: &Tenant) -> &'static str {
-    let reaches = |percent: i16| i64::from(total_score) * 100 >= i64::from(percent) * i64::from(tenant.score_scale);
-    if reaches(tenant.hot_threshold_percent) {
-        "hot"
-    } else if reaches(tenant.warm_threshold_percent) {
-        "warm"
-    } else if reaches(tenant.cold_threshold_percent) {
-        "cold"
-    } else {
-        "unqualified"
     }
 }
 
@@ -334,27 +323,6 @@ pub(super) fn cut(text: &str, max: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn tenant(score_scale: i16) -> Tenant {
-        Tenant {
-            default_country_code: None,
-            score_scale,
-            dimension_scale: 3,
-            hot_threshold_percent: 80,
-            warm_threshold_percent: 60,
-            cold_threshold_percent: 40,
-            billing_pulse_seconds: 60,
-            credits_per_minute_micros: 1_000_000,
-        }
-    }
-
-    #[test]
-    fn thresholds_are_percentages_of_the_tenants_scale() {
-        let bands =
-            |scale, scores: &[i32]| -> Vec<&str> { scores.iter().map(|&s| quality(s, &tenant(scale))).collect() };
-        assert_eq!(bands(15, &[15, 12, 11, 9, 8, 6, 5]), ["hot", "hot", "warm", "warm", "cold", "cold", "unqualified"]);
-        assert_eq!(bands(100, &[80, 79, 60, 59, 40, 39]), ["hot", "warm", "warm", "cold", "cold", "unqualified"]);
-    }
 
     #[test]
     fn a_line_without_a_speaker_goes_on_with_the_turn_before() {

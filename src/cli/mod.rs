@@ -4,6 +4,7 @@
 //! 3 something needed cannot be reached, 4 refused.
 
 mod agent;
+mod analyses;
 mod backfill;
 mod context;
 mod credits;
@@ -19,6 +20,7 @@ mod simulate;
 mod status;
 mod table;
 mod tenant;
+mod tenant_analysis;
 mod trail;
 mod verify;
 
@@ -87,6 +89,9 @@ enum Command {
     Simulate(simulate::Args),
     /// Check that the figures are those of the calls, or of a ledger
     Verify(verify::Args),
+    /// What is to be analysed, and what failed
+    #[command(subcommand)]
+    Analyses(analyses::Command),
     /// How the platform behaves, for every process, while it runs
     #[command(subcommand)]
     Settings(settings::Command),
@@ -162,6 +167,7 @@ async fn execute(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Number(command) => number::run(config, command).await,
         Command::Simulate(args) => simulate::run(config, args).await,
         Command::Verify(args) => verify::run(config, args).await,
+        Command::Analyses(command) => analyses::run(config, command).await,
         Command::Settings(command) => settings::run(config, command).await,
         Command::Backfill(command) => backfill::run(config, command).await,
         Command::Status(args) => status::run(config, args).await,

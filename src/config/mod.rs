@@ -21,6 +21,7 @@ pub struct Config {
     pub receiver: Receiver,
     pub process: Process,
     pub roll_up: RollUp,
+    pub analyze_leads: AnalyzeLeads,
     pub backfill: Backfill,
     pub refresh_kpi_summary: RefreshKpiSummary,
     pub rebuild_dashboards: RebuildDashboards,
@@ -100,6 +101,22 @@ pub struct RollUp {
     pub concurrency: usize,
     pub least_rest_milliseconds: u64,
     pub rest_cost_factor: u32,
+}
+
+/// The drain `analyze_leads`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnalyzeLeads {
+    pub concurrency: usize,
+    pub lease_seconds: u64,
+    pub request_timeout_seconds: u64,
+    pub max_attempts: i32,
+    pub backoff_seconds: u64,
+    pub longest_backoff_seconds: u64,
+    pub batch_calls: i64,
+    pub max_transcript_bytes: usize,
+    pub breaker_failures: u32,
+    pub breaker_open_seconds: u64,
 }
 
 /// The drain `backfill`.

@@ -124,6 +124,16 @@ fn pipeline(status: &Status) {
         gauge!(names::FAILING_BUCKETS, "tier" => tier.tier).set(tier.failing_buckets as f64);
     }
     backfills(status);
+    let waiting = &status.analyses;
+    for (reason, analyses) in [
+        ("due", waiting.due),
+        ("claimed", waiting.claimed),
+        ("retry", waiting.retry),
+        ("spending_cap", waiting.spending_cap),
+    ] {
+        gauge!(names::ANALYSES_WAITING, "reason" => reason).set(analyses as f64);
+    }
+    gauge!(names::FOLDS_WAITING).set(waiting.folds as f64);
     if let Some(age) = status.kpi_view_age_seconds {
         gauge!(names::KPI_AGE).set(age.max(0.0));
     }

@@ -63,7 +63,8 @@ pub(super) fn of_users(error: sqlx::Error) -> TenantError {
     let said = match broken_constraint(&error) {
         Some("users_email_check") => "the e-mail address must hold an @ and no blanks at its ends",
         Some("users_currency_check") => "the currency must be three capital letters, such as USD",
-        Some("users_score_scale_check") => "the score scale must lie in 5..=500, the dimension scale in 1..=100",
+        Some("users_score_scale_check") => "the score scale must lie in 5..=100, the dimension scale in 1..=100",
+        Some("users_thresholds_check") => "thresholds must fall from hot to warm to cold and lie in 0..=100",
         Some("users_billing_pulse_check") => "the billing pulse must lie in 1..=3600 seconds",
         Some("users_credits_per_minute_check") => "credits per minute must lie in 0..=1000",
         Some("users_default_country_code_check") => "the country code must be 1 to 4 digits, not beginning with 0",

@@ -1,6 +1,7 @@
 //! Behaviour from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod analyses;
 mod backfill;
 #[path = "../support/daemon.rs"]
 mod daemon;

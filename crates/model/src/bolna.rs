@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
+use serde_json::Value;
 
 use crate::analysis::PLACEHOLDER_EMAIL;
 use crate::decimal;
@@ -36,7 +37,7 @@ const MAX_LEG_NAME_CHARS: usize = 64;
 const ID_KEYS: [&str; 3] = ["id", "execution_id", "call_id"];
 
 /// Top-level keys that may be named in a message, since they are ours to know.
-const KNOWN_KEYS: [&str; 36] = [
+const KNOWN_KEYS: [&str; 38] = [
     "id",
     "execution_id",
     "call_id",
@@ -60,6 +61,8 @@ const KNOWN_KEYS: [&str; 36] = [
     "error_message",
     "answered_by_voice_mail",
     "extracted_data",
+    "agent_extraction",
+    "custom_extractions",
     "user_number",
     "agent_number",
     "provider",
@@ -77,6 +80,9 @@ const KNOWN_KEYS: [&str; 36] = [
 
 /// Longest name of a person kept, in characters.
 const MAX_NAME_CHARS: usize = 255;
+
+/// Largest extraction kept, as JSON.
+const MAX_EXTRACTION_BYTES: usize = 256 * 1024;
 
 /// Longest `hangup_by` kept, in characters.
 const MAX_HANGUP_BY_CHARS: usize = 64;
@@ -190,6 +196,8 @@ fn read_facts(top: &Object<'_>, telephony: &Object<'_>, flags: &mut Flags) -> Fa
         smart_status: top.text("smart_status", flags),
         answered_by_voice_mail: top.boolean("answered_by_voice_mail", flags),
         extracted_data: top.free_value("extracted_data", flags),
+        agent_extraction: read_extraction(top, "agent_extraction", flags),
+        custom_extractions: read_extraction(top, "custom_extractions", flags),
         setup: read_setup(top, flags),
         past_dials: read_past_dials(top, flags),
         usage: read_usage(top, flags),
@@ -197,6 +205,17 @@ fn read_facts(top: &Object<'_>, telephony: &Object<'_>, flags: &mut Flags) -> Fa
         sequence_number: None,
         analysis: None,
     }
+}
+
+/// An extraction in any form, unless it is too large to be written with every row
+/// of its call.
+fn read_extraction(top: &Object<'_>, key: &str, flags: &mut Flags) -> Option<Value> {
+    let found = top.free_value(key, flags)?;
+    if found.to_string().len() > MAX_EXTRACTION_BYTES {
+        flags.add(format!("too_long:{key}"));
+        return None;
+    }
+    Some(found)
 }
 
 /// The newer name wins; the older one fills in where it says nothing usable.

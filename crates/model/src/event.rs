@@ -123,7 +123,7 @@ pub struct Event {
     /// What the event says.
     pub facts: Facts,
     /// What was wrong with it, sorted: `bad_field:…`, `truncated:…`, `too_deep:…`,
-    /// `inconsistent_duration`, `total_score_mismatch`.
+    /// `inconsistent_duration`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
 }
@@ -215,6 +215,12 @@ pub struct Facts {
     /// Free keys that the tenant configured; opaque.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extracted_data: Option<Value>,
+    /// What the agent extracted: JSON, or a string that holds it in some form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_extraction: Option<Value>,
+    /// What the tenant's own extractions found: JSON, or a string that holds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom_extractions: Option<Value>,
     /// How the call was to be made.
     #[serde(skip_serializing_if = "Setup::is_empty")]
     pub setup: Setup,
@@ -259,7 +265,7 @@ pub struct LeadAnalysis {
     pub fit_alignment: Option<String>,
     /// A word for the score.
     pub engagement_health: Option<String>,
-    /// As given, else the sum of the five, if all are there; 0 to 100.
+    /// As given; 0 to 100. [`crate::scores::fit`] makes one that is missing.
     pub total_score: Option<i32>,
     /// Hot, Warm, Cold and others, as given.
     pub lead_status_tag: Option<String>,
@@ -273,6 +279,9 @@ pub struct LeadAnalysis {
     pub extracted_email: Option<String>,
     /// One line for the tenant.
     pub smart_notification: Option<String>,
+    /// What was talked about, in the analyser's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transcript_summary: Option<String>,
     /// When a demonstration was agreed for.
     pub demo_book_datetime: Option<DateTime<Utc>>,
     /// Asked for prices.

@@ -8,16 +8,22 @@
 
 mod analysis;
 mod bolna;
+pub mod complete;
 mod decimal;
 pub mod email;
 pub mod event;
+pub mod extraction;
 mod json;
 pub mod leg;
+pub mod loose;
 pub mod merge;
 pub mod money;
 mod ordered;
 pub mod phone;
+mod posted;
 pub mod reject;
+pub mod rules;
+pub mod scores;
 mod serde_text;
 pub mod setup;
 mod source;
@@ -32,10 +38,12 @@ pub use event::{
     usable_id,
 };
 pub use leg::{LegKind, LegState, Transfer};
-pub use merge::{AttemptState, CallState, Providers, bills, merge};
+pub use merge::{AttemptState, CallState, Providers, bills, latest_analysis, merge};
 pub use money::{billed_minutes, cents_text_to_micros, charge_micro_credits, credits_text_to_micros};
 pub use phone::normalise_e164;
+pub use posted::{analysis_body, analysis_object};
 pub use reject::Reject;
+pub use scores::{Scales, Thresholds};
 pub use setup::{PastDial, RetryConfig, Setup, Tokens, Usage};
 pub use status::{Outcome, StatusClass, UnknownName};
 pub use time::{parse_instant, quarter_start};

@@ -113,6 +113,10 @@ pub struct CallState {
     pub answered_by_voice_mail: Option<bool>,
     /// The tenant's own fields.
     pub extracted_data: Option<Value>,
+    /// What the agent extracted, as given.
+    pub agent_extraction: Option<Value>,
+    /// What the tenant's extractions found, as given.
+    pub custom_extractions: Option<Value>,
     /// The latest analysis.
     pub analysis: Option<LeadAnalysis>,
     /// Its time, by the analyser's clock.
@@ -218,6 +222,8 @@ pub fn merge<'a>(events: impl IntoIterator<Item = &'a Event>) -> Option<CallStat
         smart_status: text(|f| &f.smart_status),
         answered_by_voice_mail: machine_flag(&events.calls),
         extracted_data: events.last(|e| e.facts.extracted_data.clone()),
+        agent_extraction: events.last(|e| e.facts.agent_extraction.clone()),
+        custom_extractions: events.last(|e| e.facts.custom_extractions.clone()),
         analysis: analysis.and_then(|e| e.facts.analysis.clone()),
         analysis_at: analysis.map(|e| e.order_time()),
         providers: providers(&events),
@@ -228,6 +234,11 @@ pub fn merge<'a>(events: impl IntoIterator<Item = &'a Event>) -> Option<CallStat
         usage: Usage::of(&events),
         flags: flags(&events, &dials),
     })
+}
+
+/// The analysis that counts among these events of a call: the latest.
+pub fn latest_analysis<'a>(events: impl IntoIterator<Item = &'a Event>) -> Option<LeadAnalysis> {
+    Ordered::new(events).analyses.last()?.facts.analysis.clone()
 }
 
 /// Whether the call is charged for: it is over and somebody, or a machine, talked

@@ -87,16 +87,16 @@ pub(super) async fn look_up(tx: &mut PgConnection, lanes: &Lanes, intake: &Intak
     let rows = sqlx::query_file!("../sql/process/agents_by_ref.sql", &user_ids, &refs).fetch_all(&mut *tx).await?;
     known.agents = rows.into_iter().map(|row| (row.user_id, row.bolna_agent_id)).collect();
 
-    let numbers = names(intake, |p| p.event.facts.agent_number.iter().filter(|_| asks_its_number(p)));
-    known.by_number = by_number(tx, lanes, numbers).await?;
+    known.by_number = agents_by_number(tx, lanes, intake).await?;
     Ok(known)
 }
 
-async fn by_number(
+async fn agents_by_number(
     tx: &mut PgConnection,
     lanes: &Lanes,
-    (user_ids, numbers): Names,
+    intake: &Intake,
 ) -> Result<HashMap<(Uuid, String), Uuid>, sqlx::Error> {
+    let (user_ids, numbers) = names(intake, |p| p.event.facts.agent_number.iter().filter(|_| asks_its_number(p)));
     if numbers.is_empty() {
         return Ok(HashMap::new());
     }

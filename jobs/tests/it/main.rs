@@ -1,6 +1,7 @@
 //! Behaviour of the jobs against a real database.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod analyses;
 mod archive;
 mod audit;
 mod backfill;

@@ -5,6 +5,7 @@
     reason = "statements are pieced together from constants"
 )]
 
+mod analyses;
 mod machinery;
 mod platform;
 mod tenant;
@@ -35,7 +36,12 @@ const fn case(
 }
 
 fn cases() -> impl Iterator<Item = &'static Case> {
-    platform::CASES.iter().chain(tenant::ROLLUPS.iter().flatten()).chain(tenant::CASES).chain(machinery::CASES)
+    platform::CASES
+        .iter()
+        .chain(tenant::ROLLUPS.iter().flatten())
+        .chain(tenant::CASES)
+        .chain(machinery::CASES)
+        .chain(analyses::CASES)
 }
 
 /// One row in every table, so that an assignment meets exactly one.

@@ -24,8 +24,8 @@ WITH u AS (
     INSERT INTO public.lead_analytics (user_id, call_id, phone_number, total_score, quality)
     SELECT user_id, call_id, '15550100', 12, 'hot' FROM k
 ), complete_leads AS (
-    INSERT INTO public.lead_analytics (user_id, call_id, analysis_type, phone_number)
-    SELECT user_id, call_id, 'complete', '15550100' FROM k
+    INSERT INTO public.lead_analytics (user_id, call_id, analysis_type, phone_number, contact_id, latest_call_id)
+    SELECT user_id, call_id, 'complete', '15550100', contact_id, call_id FROM k
 ), twilio AS (
     INSERT INTO public.twilio_processed_calls (user_id, twilio_call_sid, phone_number, call_status, contact_id)
     SELECT user_id, 'CA' || repeat('0', 32), '15550100', 'busy', contact_id FROM k
@@ -86,6 +86,16 @@ WITH u AS (
 ), history_files AS (
     INSERT INTO tally.history_files (user_id, month_start, month_end, path, calls, fingerprint_hi, fingerprint_lo)
     SELECT user_id, t, t + interval '1 month', 'file', 1, 1, 1 FROM k
+), analysis_settings AS (
+    INSERT INTO tally.analysis_settings (user_id, provider) SELECT user_id, 'rules' FROM k
+), analysis_spend AS (
+    INSERT INTO tally.analysis_spend (user_id, spent_on, spent_micros) SELECT user_id, '2026-01-05', 1 FROM k
+), call_analyses AS (
+    INSERT INTO tally.call_analyses (user_id, call_id, provider, input_sha256, analyzed_at) SELECT user_id, call_id, 'rules', digest, t FROM k
+), contact_analyses AS (
+    INSERT INTO tally.contact_analyses (user_id, contact_id) SELECT user_id, contact_id FROM k
+), lead_marks AS (
+    INSERT INTO tally.lead_marks (user_id, contact_id) SELECT user_id, contact_id FROM k
 ), contact_archive AS (
     INSERT INTO tally.contact_archive (user_id, contact_id, total_calls, first_call_at, last_call_at) SELECT user_id, contact_id, 1, t, t FROM k
 ), jobs AS (

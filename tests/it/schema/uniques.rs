@@ -76,10 +76,11 @@ const CASES: &[(&str, &str, &str)] = &[
     ),
     (
         "lead_analytics_complete_key",
-        "INSERT INTO public.lead_analytics (user_id, call_id, analysis_type, phone_number)
-         SELECT user_id, call_id, analysis_type, phone_number FROM public.lead_analytics WHERE analysis_type = 'complete'",
-        "INSERT INTO public.lead_analytics (user_id, call_id, analysis_type, phone_number)
-         SELECT user_id, call_id, analysis_type, '15550101' FROM public.lead_analytics WHERE analysis_type = 'complete'",
+        "INSERT INTO public.lead_analytics (user_id, call_id, analysis_type, contact_id)
+         SELECT user_id, call_id, analysis_type, contact_id FROM public.lead_analytics WHERE analysis_type = 'complete'",
+        "INSERT INTO public.lead_analytics (user_id, call_id, analysis_type, contact_id)
+         SELECT user_id, call_id, analysis_type, k.id FROM public.lead_analytics JOIN public.contacts k USING (user_id)
+         WHERE analysis_type = 'complete' AND k.name = 'Spare'",
     ),
     (
         "lead_analytics_individual_key",

@@ -281,7 +281,19 @@ pub(super) const CASES: &[Case] = &[
         "public.lead_analytics",
         "lead_analytics_type_check",
         &["analysis_type = 'human_edit'"],
-        &["analysis_type = 'complete'"],
+        &["analysis_type = 'complete', contact_id = (SELECT id FROM public.contacts)"],
+    ),
+    case(
+        "public.lead_analytics",
+        "lead_analytics_contact_check",
+        &["analysis_type = 'complete'", "contact_id = (SELECT id FROM public.contacts)"],
+        &["analysis_type = 'complete', contact_id = (SELECT id FROM public.contacts)"],
+    ),
+    case(
+        "public.lead_analytics",
+        "lead_analytics_previous_calls_check",
+        &["previous_calls_analyzed = -1"],
+        &["previous_calls_analyzed = 7"],
     ),
     case(
         "public.lead_analytics",
@@ -293,7 +305,12 @@ pub(super) const CASES: &[Case] = &[
         "public.transcripts",
         "transcripts_analysis_status_check",
         &["analysis_status = 'done'"],
-        &["analysis_status = 'completed'", "analysis_status = 'failed'"],
+        &[
+            "analysis_status = 'completed'",
+            "analysis_status = 'failed'",
+            "analysis_status = 'skipped'",
+            "analysis_status = 'off'",
+        ],
     ),
     case(
         "public.twilio_processed_calls",
