@@ -85,7 +85,7 @@ fn read_lead(given: &Object<'_>, flags: &mut Flags) -> LeadAnalysis {
         extracted_name: word(&person, "name", MAX_TEXT_CHARS, flags),
         extracted_email: word(&person, "email_address", MAX_TEXT_CHARS, flags)
             .filter(|email| !email.eq_ignore_ascii_case(PLACEHOLDER_EMAIL)),
-        smart_notification: word(&person, "smartnotification", MAX_TEXT_CHARS, flags),
+        smart_notification: person.text("smartnotification", flags).filter(|text| !is_null_word(Some(text))),
         demo_book_datetime: read_demo_time(given, flags),
         cta_pricing_clicked: clicked(given, "cta_pricing_clicked", flags),
         cta_demo_clicked: clicked(given, "cta_demo_clicked", flags),
