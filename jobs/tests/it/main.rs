@@ -5,6 +5,7 @@ mod archive;
 mod audit;
 mod backfill;
 mod caches;
+mod defects;
 mod exact;
 mod history_rows;
 mod periods;
