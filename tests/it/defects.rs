@@ -74,7 +74,7 @@ async fn defect_42_the_api_gives_nulls_where_there_is_nothing() {
 
 /// Jobs that the documents spoke of were on no schedule, and nobody could see it.
 ///
-/// Breaks: a schedule left out by `schedule_specs`; seen: no gauge of jobs that complete in a transaction of their own.
+/// Breaks: tried, a schedule left out by `schedule_specs`; seen, no gauge of jobs that complete in their own transaction.
 #[tokio::test(flavor = "multi_thread")]
 async fn defect_54_every_schedule_is_in_the_table_fires_and_shows_its_last_success() {
     let db = TestDb::new().await;

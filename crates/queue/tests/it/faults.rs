@@ -28,6 +28,7 @@ async fn claim_and_disappear(db: &TestDb) {
     end_leases(db).await;
 }
 
+/// Broken by hand: without the rescuer.
 #[tokio::test(flavor = "multi_thread")]
 async fn defect_46_the_job_of_a_lost_process_is_finished_once_by_another() {
     let db = TestDb::new().await;

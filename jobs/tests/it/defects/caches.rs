@@ -6,7 +6,7 @@ use super::*;
 
 /// An import of contacts left the caches as they were, and three repairs fetched everything again for each row.
 ///
-/// Breaks tried: `request_followers.sql` with a key of its own for each request; no followers at all.
+/// Breaks tried: a key of its own for each request (14 rebuilds); no requests at all.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn defect_49_a_bulk_of_a_thousand_is_one_rebuild() {
     let (db, user) = scene("UTC").await;
@@ -55,12 +55,12 @@ async fn defect_50_an_older_rebuild_never_overwrites_a_newer_one() {
     for (build, hold, cached) in [periods, overview] {
         let (db, user) = scene("UTC").await;
         counted_one_more(&db, user, "a").await;
-        rebuild(&mut *db.pool.acquire().await.unwrap(), build, user).await;
+        rebuild(&mut db.pool.acquire().await.unwrap(), build, user).await;
         counted_one_more(&db, user, "b").await;
         let mut newer = db.pool.begin().await.unwrap();
         sqlx::query(hold).execute(&mut *newer).await.unwrap();
         let pool = db.pool.clone();
-        let older = tokio::spawn(async move { rebuild(&mut *pool.acquire().await.unwrap(), build, user).await });
+        let older = tokio::spawn(async move { rebuild(&mut pool.acquire().await.unwrap(), build, user).await });
         until(&db, "the older one waits", WAITERS, 1).await;
         counted_one_more(&db, user, "c").await;
         rebuild(&mut newer, build, user).await;

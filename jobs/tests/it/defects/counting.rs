@@ -69,19 +69,23 @@ async fn defect_02_the_hours_and_the_day_of_one_date_stand_side_by_side() {
 
 /// Calls were counted when they became completed, with 0 minutes and credits, and what came later never was.
 ///
-/// Break tried: `mark_calls_updated` looks at the outcome only.
+/// Break tried: `mark_calls_updated` compares neither durations nor credits.
 #[tokio::test]
 async fn defect_05_minutes_and_credits_that_come_after_the_end_are_counted() {
-    for (delay, completed_at) in
-        [("none", "2026-03-03T10:11:45"), ("13 minutes", "2026-03-03T10:24:45"), ("40 days", "2026-04-12T10:11:45")]
+    for (delay, corrected_at) in
+        [("none", "2026-03-03T10:11:51"), ("13 minutes", "2026-03-03T10:24:45"), ("40 days", "2026-04-12T10:11:45")]
     {
         let (db, user) = scene("Asia/Kolkata").await;
-        let [initiated, ringing, in_progress, disconnected, _] = answered_call("a").try_into().unwrap();
+        let [initiated, ringing, in_progress, disconnected, completed] = answered_call("a").try_into().unwrap();
         send(&db, user, [initiated, ringing, in_progress, disconnected]).await;
         settle(&db).await;
         assert_eq!(day(&db).await.micro_credits, 0, "nothing is charged before the end");
-        let end = json!({ "conversation_duration": 127.9, "updated_at": completed_at });
-        send(&db, user, [bolna("a", "completed", 0, end)]).await;
+        send(&db, user, [completed]).await;
+        settle(&db).await;
+        assert_eq!((day(&db).await.minutes, day(&db).await.micro_credits), (1, 1_000_000));
+        // The outcome stays what it is; only the length is another.
+        let correction = json!({ "conversation_duration": 127.9, "updated_at": corrected_at });
+        send(&db, user, [bolna("a", "completed", 0, correction)]).await;
         settle(&db).await;
         let counted =
             Day { calls: 1, answered: 1, failed: 0, minutes: 3, micro_credits: 3_000_000, leads: 0, qualified: 0 };
@@ -91,7 +95,7 @@ async fn defect_05_minutes_and_credits_that_come_after_the_end_are_counted() {
 
 /// A call that flipped from completed to failed, or turned out to be a voicemail, was counted on both sides.
 ///
-/// Break tried: `quarter_upsert.sql` adds to what is stored instead of replacing it.
+/// Break tried: `mark_calls_updated` does not compare the outcome.
 #[tokio::test]
 async fn defect_06_a_call_that_changes_its_outcome_moves_between_the_counters() {
     let (db, user) = scene("UTC").await;
@@ -119,8 +123,7 @@ const HELD: &str = "SELECT jsonb_build_array(
 
 /// Each further UPDATE of a completed call counted it again.
 ///
-/// Breaks tried: `mark_calls_updated` without its comparison (by the updates); `upsert_calls.sql` without its WHERE
-/// is harmless here, since the marks compare too.
+/// Break tried: `mark_calls_updated` without its comparison.
 #[tokio::test]
 async fn defect_07_a_hundred_updates_and_redeliveries_that_change_nothing_change_nothing() {
     let (db, user) = scene("UTC").await;
@@ -143,7 +146,7 @@ async fn defect_07_a_hundred_updates_and_redeliveries_that_change_nothing_change
 
 /// Failed calls were counted nowhere.
 ///
-/// Break tried: `busy` left out of `quarter_upsert.sql`'s counters; a check of the table refuses the row.
+/// Break tried: `busy` left out of `tally.count_calls`; a check of the table refuses the row.
 #[tokio::test]
 async fn defect_08_all_calls_are_the_sum_of_what_became_of_them() {
     let (db, user) = scene("UTC").await;

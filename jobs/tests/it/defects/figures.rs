@@ -6,7 +6,7 @@ use super::*;
 
 /// Calls went into hours only and leads into days only, so the daily totals were 0.
 ///
-/// Break tried: `day_user_upsert.sql` without the last quarter of each day.
+/// Break tried: `day_user_upsert.sql` without the last three hours of each day.
 #[tokio::test]
 async fn defect_33_hours_make_the_day_agents_make_the_tenant_days_make_the_month() {
     let (db, user) = scene("Asia/Kathmandu").await;
@@ -65,7 +65,7 @@ async fn defect_34_thresholds_are_percentages_of_the_tenants_scale() {
 
 /// Earlier calls were looked up by number over all tenants, and agents' figures without their tenant.
 ///
-/// Break tried: `calls_by_execution.sql` without the tenant; the second tenant's call is taken for the first's.
+/// Break tried: contacts looked up by their number alone in `fill_contacts.sql`.
 #[tokio::test]
 async fn defect_35_one_number_in_two_tenants_is_two_contacts_and_nothing_crosses() {
     let (db, one) = scene("UTC").await;
@@ -131,7 +131,7 @@ async fn overview(db: &TestDb) -> Value {
 
 /// 0 of 0 was shown as NaN %, or as 0 %.
 ///
-/// Break tried: `coalesce(…, 0)` around the success rate of `upsert_overview.sql`.
+/// Break tried: `coalesce(…, 0)` around the column `answer_rate`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn defect_42_nothing_of_nothing_is_no_rate() {
     let (db, user) = scene("UTC").await;
@@ -159,7 +159,7 @@ async fn defect_42_nothing_of_nothing_is_no_rate() {
 
 /// Charts showed fractions of what there was, and constants where there was nothing.
 ///
-/// Break tried: `greatest(w.leads, 1)` for the leads of `upsert_overview.sql`.
+/// Break tried: `greatest(…, 1)` around the leads of `upsert_overview.sql`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn defect_51_a_tenant_without_calls_has_zeros_and_no_constants() {
     let (db, _) = scene("UTC").await;
@@ -177,7 +177,7 @@ async fn defect_51_a_tenant_without_calls_has_zeros_and_no_constants() {
 
 /// Averages and sums were taken over distinct values, so equal ones counted once.
 ///
-/// Break tried: `DISTINCT` in the minutes' sum of `quarter_upsert.sql`.
+/// Break tried: `DISTINCT` in the minutes' sum of `tally.count_calls`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn defect_52_equal_durations_and_equal_counts_are_all_counted() {
     let (db, user) = scene("UTC").await;

@@ -16,7 +16,7 @@ async fn analysed(db: &TestDb, user: Uuid, id: &str, scores: [i32; 5]) {
 
 /// Two triggers counted each lead, with two thresholds.
 ///
-/// Breaks tried: `>` for `>=` in the threshold; leads joined by call without their type (a complete one counts again).
+/// Breaks tried: `>` for `>=` in the threshold; warm leads counted as hot, too.
 #[tokio::test]
 async fn defect_09_one_lead_counts_once_and_qualifies_from_the_threshold_on() {
     let (db, user) = scene("UTC").await;
@@ -89,7 +89,7 @@ async fn defect_11_corrections_and_deletions_reach_the_figures() {
 
 /// An analysis without one of its scores made an average NULL, and the lead was refused.
 ///
-/// Break tried: `coalesce(fit_score, 0)` counted in `quarter_upsert.sql`.
+/// Break tried: `coalesce(fit_score, 0)` counted in `tally.count_calls`.
 #[tokio::test]
 async fn defect_13_a_partial_analysis_is_a_lead_and_averages_pass_over_what_is_missing() {
     let (db, user) = scene("UTC").await;
@@ -142,7 +142,7 @@ async fn defect_14_two_analyses_of_one_call_are_one_lead_and_one_call() {
 
 /// Ten button presses in one call took the rate beyond the column's precision, and the transaction was lost.
 ///
-/// Break tried: the rate made of interactions instead of leads with any.
+/// Break tried: the rate made of interactions instead of leads with any (500 %).
 #[tokio::test]
 async fn defect_15_rates_of_actions_lie_between_0_and_100_percent() {
     let (db, user) = scene("UTC").await;

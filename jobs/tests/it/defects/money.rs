@@ -4,8 +4,7 @@ use super::*;
 
 /// Credits were text here, cut to whole numbers there, and a call's own column was not what had been deducted.
 ///
-/// Breaks tried: a charge rounded to whole credits in `ledger::bill` for the ledger only; `credits_micros` left out of
-/// what `mark_calls_updated` compares.
+/// Breaks tried: charges rounded to whole credits in the ledger; `tally.count_calls` sums whole credits.
 #[tokio::test]
 async fn defect_30_fractions_of_credits_are_the_same_sum_everywhere() {
     let (db, user) = scene("UTC").await;

@@ -37,8 +37,7 @@ fn life(id: &str) -> [Vec<u8>; 5] {
 
 /// Handlers waited half a second, five and ten, and hoped that the events had come in order by then.
 ///
-/// Breaks tried: `load_events.sql` without the events of earlier batches; `merge` takes the lifecycle of the last event
-/// that came.
+/// Breaks tried: `load_events.sql` gives the latest event only; events in the order in which they were received.
 #[tokio::test]
 async fn defect_22_all_120_orders_of_five_events_with_duplicates_end_in_equal_rows() {
     let (db, user) = scene("UTC").await;
@@ -83,8 +82,7 @@ async fn defect_23_the_last_event_alone_makes_the_whole_call() {
 
 /// A late call-disconnected event wiped the recording and the reason, a late ringing event took the call back.
 ///
-/// Break tried: `merge` takes the latest word on the recording even if it is empty; the lifecycle of the event that
-/// came last.
+/// Break tried: events in the order in which they were received.
 #[tokio::test]
 async fn defect_24_late_events_erase_nothing_and_take_nothing_back() {
     let (db, user) = scene("UTC").await;

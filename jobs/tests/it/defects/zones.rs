@@ -47,7 +47,7 @@ const DAYS: &str =
 /// Days were shifted the wrong way by twice the offset, depended on the session's zone, and a call and its lead could
 /// fall on different ones.
 ///
-/// Break tried: the calendar of Kathmandu without its 45 minutes (and that of the others is left right).
+/// Breaks tried: Kathmandu with the offset of Kolkata; `tally.count_calls` counts no leads.
 #[tokio::test]
 async fn defect_31_a_call_and_its_lead_fall_on_the_local_day_of_the_tenant() {
     let db = TestDb::new().await;
