@@ -6,6 +6,7 @@ mod backfill;
 #[path = "../support/daemon.rs"]
 mod daemon;
 mod dashboard;
+mod defects;
 mod embedded;
 mod end_to_end;
 mod figures;

@@ -61,7 +61,7 @@ const AT_IT: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = curre
 /// A hundred requests by ten connections at once, before two workers. Break tried:
 /// `clock_timestamp()::text` for the key: 100 rows, and as many refreshes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_requests_in_a_second_are_one_refresh() {
+async fn defect_21_a_hundred_requests_in_a_second_are_one_refresh() {
     let db = Arc::new(TestDb::new().await);
     tenant(&db, "Asia/Kolkata").await;
     let workers = [worker(&db), worker(&db)];
@@ -305,7 +305,7 @@ async fn tenant_of_lost_zone(db: &TestDb, zone: &str) -> Uuid {
 
 /// The tenant whose caches cannot be built is tried again later, and alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tenant_whose_caches_fail_stops_no_other() {
+async fn defect_57_a_tenant_whose_caches_fail_stops_no_other() {
     let db = TestDb::new().await;
     let mut users = Vec::new();
     for _ in 0..7 {

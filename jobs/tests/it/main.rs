@@ -9,6 +9,7 @@ mod caches;
 mod calls;
 mod contacts;
 mod credits;
+mod defects;
 mod exact;
 mod follow_ups;
 mod history_rows;
