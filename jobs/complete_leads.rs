@@ -194,6 +194,9 @@ async fn read_contacts(
                 smart_notification: None,
                 transcript_summary: row.transcript_summary,
                 demo_book_datetime: row.demo_book_datetime,
+                // Follow-ups are of single calls.
+                follow_up_at: None,
+                follow_up_date: None,
                 cta_pricing_clicked: row.cta_pricing_clicked,
                 cta_demo_clicked: row.cta_demo_clicked,
                 cta_followup_clicked: row.cta_followup_clicked,

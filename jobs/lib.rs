@@ -1,8 +1,8 @@
 //! The jobs, one file each, and the registry that names them.
 //!
-//! Three of them are standing drains, which work through state and have no rows
+//! Four of them are standing drains, which work through state and have no rows
 //! of their own: [`process_call_events`] over the inbox, [`roll_up`] over the
-//! marks, [`backfill`] over its units. The others are kinds of the queue. A new job is a new file and a line
+//! marks, [`backfill`] over its units, [`deliver_notifications`] over what tenants are to be told. The others are kinds of the queue. A new job is a new file and a line
 //! in [`registry`].
 
 pub mod admin_log;
@@ -12,19 +12,24 @@ pub mod archive_calls;
 pub mod audit_rollups;
 pub mod backfill;
 pub mod complete_leads;
+pub mod deliver_notifications;
 pub mod exact;
 pub mod extend_calendar;
 pub mod http;
+pub mod notify;
 pub mod process_call_events;
 pub mod purge_expired;
 pub mod rebuild_all_dashboards;
 pub mod rebuild_dashboards;
 pub mod refresh_kpi_summary;
+pub mod remind_follow_ups;
 pub mod requalify_leads;
 pub mod roll_up;
 pub mod settings;
 pub mod verify;
 pub mod verify_rollups;
+
+pub use deliver_notifications::DeliverNotifications;
 
 use sqlx::PgPool;
 use tallyline_queue::{BoxError, Drain, DrainWork, Drained, Hint, QueueError, Registry};
@@ -62,6 +67,7 @@ pub fn registry() -> Result<Registry<Deps>, QueueError> {
         .register::<rebuild_dashboards::RebuildDashboards>()?
         .register::<refresh_kpi_summary::RefreshKpiSummary>()?
         .register::<requalify_leads::RequalifyLeads>()?
+        .register::<remind_follow_ups::RemindFollowUps>()?
         .register::<verify_rollups::VerifyRollups>()
 }
 
@@ -69,6 +75,7 @@ pub fn registry() -> Result<Registry<Deps>, QueueError> {
 pub struct ProcessCallEvents {
     pub pool: PgPool,
     pub options: process_call_events::Options,
+    pub settings: settings::SettingsHandle,
     /// Rung after each batch.
     pub rollup_hint: Hint,
     /// The same for analyses that are to be made and contacts that are to be folded.
@@ -79,7 +86,9 @@ impl DrainWork for ProcessCallEvents {
     const NAME: &'static str = "process_call_events";
 
     async fn drain(&self) -> Result<Drained, BoxError> {
-        let worked = process_call_events::run_unit(&self.pool, &self.options).await?;
+        let follow_up_default_days = self.settings.current().follow_up_default_days;
+        let options = process_call_events::Options { follow_up_default_days, ..self.options.clone() };
+        let worked = process_call_events::run_unit(&self.pool, &options).await?;
         if worked > 0 {
             self.rollup_hint.ring();
             self.leads_hint.ring();

@@ -19,6 +19,7 @@ mod claim;
 mod contacts;
 mod details;
 mod effects;
+mod follow_ups;
 mod intake;
 mod ledger;
 mod legs;
@@ -46,6 +47,8 @@ pub struct Options {
     pub max_lane_claims: i32,
     /// Times that an event may be begun alone before it goes to quarantine.
     pub max_event_claims: i32,
+    /// Days from a call to the follow-up that its analysis asks for without a date.
+    pub follow_up_default_days: i32,
 }
 
 /// Why a batch was not applied.
@@ -235,7 +238,7 @@ async fn apply_in(
     }
     let assigned = assign::assign(tx, &lanes, &mut intake).await?;
     let states = calls::fold(tx, &assigned).await?;
-    effects::write(tx, &lanes, states).await?;
+    effects::write(tx, &lanes, states, options).await?;
     finish(tx, &intake, options).await?;
     if release == Release::Lanes {
         claim::release_lanes(tx, &lanes).await?;

@@ -15,6 +15,7 @@ pub struct Retention {
     pub login_attempt_days: i32,
     pub password_reset_days: i32,
     pub quarantine_days: i32,
+    pub notification_days: i32,
     pub job_history_days: i32,
     pub audit_difference_days: i32,
     pub twilio_processed_days: i32,
@@ -54,6 +55,7 @@ impl Job for PurgeExpired {
         purge!(pool, "dashboard_cache", "../sql/purge/dashboard_cache.sql");
         purge!(pool, "inbox_bodies", "../sql/purge/inbox_bodies.sql", keep.inbox_body_days);
         purge!(pool, "quarantine", "../sql/purge/quarantine.sql", keep.quarantine_days);
+        purge!(pool, "notifications", "../sql/purge/notifications.sql", keep.notification_days);
         purge!(pool, "job_history", "../sql/purge/job_history.sql", keep.job_history_days);
         purge!(pool, "schedule_fires", "../sql/purge/schedule_fires.sql", keep.job_history_days);
         purge!(pool, "audit_differences", "../sql/purge/audit_differences.sql", keep.audit_difference_days);

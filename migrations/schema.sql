@@ -609,6 +609,19 @@ CREATE FUNCTION tally.local_bucket(zone_name text, tier integer, instant timesta
     WHERE instant < c.bucket_end
 $$;
 
+CREATE FUNCTION tally.low_credit_levels() RETURNS bigint[]
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'public'
+    AS $_$
+    SELECT coalesce((
+        SELECT CASE WHEN btrim(c.config_value) = '' THEN '{}'::bigint[] ELSE (
+            SELECT array_agg(DISTINCT level::bigint * 1000000 ORDER BY level::bigint * 1000000 DESC)
+            FROM regexp_split_to_table(c.config_value, ',') AS l (level)) END
+        FROM system_config c
+        WHERE c.config_key = 'low_credit_levels' AND NOT c.is_encrypted AND c.config_value ~ '^\s*(-?\d{1,9}\s*(,\s*-?\d{1,9}\s*){0,2})?$'
+    ), '{15000000,5000000,0}'::bigint[])
+$_$;
+
 CREATE FUNCTION tally.mark_calls(tenant uuid, from_time timestamp with time zone, to_time timestamp with time zone) RETURNS bigint
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'tally'
@@ -1281,6 +1294,40 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION tally.settle_low_credit() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public'
+    AS $$
+DECLARE
+    levels CONSTANT bigint[] := tally.low_credit_levels();
+BEGIN
+    -- Whoever changed the balance holds it already; for others, one after the other.
+    PERFORM FROM users u WHERE u.id IN (SELECT n.user_id FROM new_entries n) ORDER BY u.id FOR NO KEY UPDATE;
+    WITH steps AS (
+        SELECT n.user_id, n.entry_no, n.call_id, n.balance_after_micros, r.reached,
+               lag(r.reached, 1, u.low_credit_level::integer) OVER (PARTITION BY n.user_id ORDER BY n.entry_no) AS before,
+               row_number() OVER (PARTITION BY n.user_id ORDER BY n.entry_no DESC) AS from_last
+        FROM new_entries n
+        JOIN users u ON u.id = n.user_id
+        CROSS JOIN LATERAL (
+            SELECT count(*)::integer AS reached FROM unnest(levels) AS l (level) WHERE n.balance_after_micros <= l.level
+        ) r
+    ), told AS (
+        INSERT INTO tally.notifications (user_id, kind, payload, idempotency_key)
+        SELECT s.user_id, 'credits.low',
+               jsonb_build_object('level_micros', levels[place], 'balance_micros', s.balance_after_micros, 'call_id', s.call_id),
+               format('credits.low:%s:%s', s.entry_no, levels[place])
+        FROM steps s
+        CROSS JOIN generate_series(s.before + 1, s.reached) AS place
+        ORDER BY s.user_id, s.entry_no, place
+        ON CONFLICT (user_id, idempotency_key) DO NOTHING
+    )
+    UPDATE users u SET low_credit_level = s.reached
+    FROM steps s
+    WHERE s.from_last = 1 AND u.id = s.user_id AND u.low_credit_level <> s.reached;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION tally.store_zone(zone_name text) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'tally'
@@ -1806,7 +1853,7 @@ COMMENT ON COLUMN public.dashboard_cache.generation IS 'Sum of the generations o
 CREATE TABLE public.follow_ups (
     user_id uuid NOT NULL,
     id uuid DEFAULT gen_random_uuid() NOT NULL,
-    lead_phone character varying(50) NOT NULL,
+    lead_phone character varying(50),
     lead_email character varying(255),
     lead_name character varying(255),
     follow_up_date date NOT NULL,
@@ -1819,7 +1866,14 @@ CREATE TABLE public.follow_ups (
     completed_by uuid,
     follow_up_status character varying(20) DEFAULT 'pending'::character varying NOT NULL,
     call_id uuid,
+    phone_e164 character varying(16),
+    source character varying(20) DEFAULT 'manual'::character varying NOT NULL,
+    edited_at timestamp with time zone,
+    reminded_date date,
     CONSTRAINT follow_ups_completed_check CHECK ((((follow_up_status)::text = 'completed'::text) = (completed_at IS NOT NULL))),
+    CONSTRAINT follow_ups_lead_check CHECK ((((source)::text = 'analysis'::text) OR (lead_phone IS NOT NULL) OR (lead_email IS NOT NULL))),
+    CONSTRAINT follow_ups_phone_e164_check CHECK (((phone_e164)::text ~ '^\+[1-9][0-9]{6,14}$'::text)),
+    CONSTRAINT follow_ups_source_check CHECK (((source)::text = ANY ((ARRAY['manual'::character varying, 'analysis'::character varying])::text[]))),
     CONSTRAINT follow_ups_status_check CHECK (((follow_up_status)::text = ANY ((ARRAY['pending'::character varying, 'completed'::character varying, 'cancelled'::character varying])::text[])))
 );
 
@@ -1983,6 +2037,8 @@ COMMENT ON COLUMN public.users.credits_micros IS 'Balance in micro-credits; cred
 COMMENT ON COLUMN public.users.score_scale IS 'What the analysis calls a full total score (15 or 100); thresholds are percentages of it.';
 
 COMMENT ON COLUMN public.users.dimension_scale IS 'What the analysis calls a full single score (3 or 100).';
+
+COMMENT ON COLUMN public.users.low_credit_level IS 'Levels of the setting low_credit_levels that the balance has come down to and that were told of.';
 
 CREATE TABLE tally.calendar (
     zone text NOT NULL,
@@ -2793,6 +2849,67 @@ CREATE TABLE tally.lead_marks (
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0');
 
+CREATE TABLE tally.notification_deliveries (
+    user_id uuid NOT NULL,
+    notification_id uuid NOT NULL,
+    endpoint_id uuid NOT NULL,
+    state text DEFAULT 'pending'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    not_before timestamp with time zone DEFAULT now() NOT NULL,
+    claim bigint DEFAULT 0 NOT NULL,
+    claimed_until timestamp with time zone,
+    last_status smallint,
+    last_error text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT notification_deliveries_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT notification_deliveries_claimed_check CHECK (((claimed_until IS NULL) OR (state = 'pending'::text))),
+    CONSTRAINT notification_deliveries_error_check CHECK ((length(last_error) <= 200)),
+    CONSTRAINT notification_deliveries_finished_check CHECK (((state = 'pending'::text) = (finished_at IS NULL))),
+    CONSTRAINT notification_deliveries_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'delivered'::text, 'failed'::text, 'cancelled'::text]))),
+    CONSTRAINT notification_deliveries_status_check CHECK (((last_status >= 100) AND (last_status <= 999)))
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000');
+
+CREATE TABLE tally.notification_endpoints (
+    user_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    url text NOT NULL,
+    kinds text[],
+    sealed_key bytea NOT NULL,
+    previous_sealed_key bytea,
+    previous_expires_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    disabled_at timestamp with time zone,
+    disabled_reason text,
+    turn bigint DEFAULT 0 NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    CONSTRAINT notification_endpoints_disabled_check CHECK (((disabled_at IS NULL) = (disabled_reason IS NULL))),
+    CONSTRAINT notification_endpoints_failures_check CHECK ((failures >= 0)),
+    CONSTRAINT notification_endpoints_kinds_check CHECK ((cardinality(kinds) > 0)),
+    CONSTRAINT notification_endpoints_previous_check CHECK (((previous_sealed_key IS NULL) = (previous_expires_at IS NULL))),
+    CONSTRAINT notification_endpoints_url_check CHECK (((url ~ '^https?://[^[:space:]]+$'::text) AND (length(url) <= 2000)))
+);
+
+CREATE SEQUENCE tally.notification_turn_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE tally.notifications (
+    user_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    kind text NOT NULL,
+    payload jsonb NOT NULL,
+    idempotency_key text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    is_handed_out boolean DEFAULT false NOT NULL,
+    CONSTRAINT notifications_kind_check CHECK ((kind ~ '^[a-z_]+(\.[a-z_]+)+$'::text)),
+    CONSTRAINT notifications_payload_check CHECK ((jsonb_typeof(payload) = 'object'::text))
+);
+
 CREATE TABLE tally.paused_queues (
     queue text NOT NULL,
     paused_at timestamp with time zone NOT NULL,
@@ -3167,6 +3284,18 @@ ALTER TABLE ONLY tally.lanes
 ALTER TABLE ONLY tally.lead_marks
     ADD CONSTRAINT lead_marks_pkey PRIMARY KEY (user_id, seq);
 
+ALTER TABLE ONLY tally.notification_deliveries
+    ADD CONSTRAINT notification_deliveries_pkey PRIMARY KEY (user_id, notification_id, endpoint_id);
+
+ALTER TABLE ONLY tally.notification_endpoints
+    ADD CONSTRAINT notification_endpoints_pkey PRIMARY KEY (user_id, id);
+
+ALTER TABLE ONLY tally.notifications
+    ADD CONSTRAINT notifications_pkey PRIMARY KEY (user_id, id);
+
+ALTER TABLE ONLY tally.notifications
+    ADD CONSTRAINT notifications_user_id_idempotency_key_key UNIQUE (user_id, idempotency_key);
+
 ALTER TABLE ONLY tally.paused_queues
     ADD CONSTRAINT paused_queues_pkey PRIMARY KEY (queue);
 
@@ -3226,9 +3355,15 @@ CREATE INDEX credit_transactions_entry_idx ON public.credit_transactions USING b
 
 CREATE INDEX dashboard_cache_expires_idx ON public.dashboard_cache USING btree (expires_at);
 
+CREATE UNIQUE INDEX follow_ups_analysis_key ON public.follow_ups USING btree (user_id, call_id) WHERE ((source)::text = 'analysis'::text);
+
 CREATE INDEX follow_ups_date_idx ON public.follow_ups USING btree (user_id, follow_up_status, follow_up_date);
 
+CREATE INDEX follow_ups_phone_e164_idx ON public.follow_ups USING btree (user_id, phone_e164) WHERE (phone_e164 IS NOT NULL);
+
 CREATE INDEX follow_ups_phone_idx ON public.follow_ups USING btree (user_id, lead_phone);
+
+CREATE INDEX follow_ups_to_remind_idx ON public.follow_ups USING btree (user_id, follow_up_date) WHERE (((follow_up_status)::text = 'pending'::text) AND (reminded_date IS DISTINCT FROM follow_up_date));
 
 CREATE UNIQUE INDEX lead_analytics_complete_key ON public.lead_analytics USING btree (user_id, contact_id) WHERE ((analysis_type)::text = 'complete'::text);
 
@@ -3296,6 +3431,14 @@ CREATE INDEX lead_marks_contact_idx ON tally.lead_marks USING btree (user_id, co
 
 CREATE INDEX lead_marks_seq_idx ON tally.lead_marks USING btree (seq);
 
+CREATE INDEX notification_deliveries_claimed_idx ON tally.notification_deliveries USING btree (user_id, endpoint_id, claimed_until) WHERE (claimed_until IS NOT NULL);
+
+CREATE INDEX notification_deliveries_due_idx ON tally.notification_deliveries USING btree (user_id, endpoint_id, not_before) WHERE (state = 'pending'::text);
+
+CREATE INDEX notification_deliveries_failed_idx ON tally.notification_deliveries USING btree (user_id, endpoint_id) WHERE (state = ANY (ARRAY['failed'::text, 'cancelled'::text]));
+
+CREATE INDEX notifications_waiting_idx ON tally.notifications USING btree (user_id, created_at) WHERE (NOT is_handed_out);
+
 CREATE INDEX quarantine_created_idx ON tally.quarantine USING btree (user_id, created_at);
 
 CREATE INDEX quarantine_wait_idx ON tally.quarantine USING btree (user_id, reason, wait_key) WHERE (wait_key IS NOT NULL);
@@ -3349,6 +3492,8 @@ CREATE TRIGGER contacts_touch BEFORE UPDATE ON public.contacts FOR EACH ROW EXEC
 CREATE TRIGGER credit_transactions_call_inserted AFTER INSERT ON public.credit_transactions FOR EACH ROW WHEN ((new.call_id IS NOT NULL)) EXECUTE FUNCTION tally.check_charged_call();
 
 CREATE TRIGGER credit_transactions_call_updated AFTER UPDATE OF user_id, call_id ON public.credit_transactions FOR EACH ROW WHEN ((new.call_id IS NOT NULL)) EXECUTE FUNCTION tally.check_charged_call();
+
+CREATE TRIGGER credit_transactions_low_credit AFTER INSERT ON public.credit_transactions REFERENCING NEW TABLE AS new_entries FOR EACH STATEMENT EXECUTE FUNCTION tally.settle_low_credit();
 
 CREATE TRIGGER customers_last_interaction BEFORE INSERT ON public.customers FOR EACH ROW EXECUTE FUNCTION tally.take_last_interaction();
 
@@ -3505,6 +3650,18 @@ ALTER TABLE ONLY tally.inbox_pending
 
 ALTER TABLE ONLY tally.lanes
     ADD CONSTRAINT lanes_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tally.notification_deliveries
+    ADD CONSTRAINT notification_deliveries_user_id_endpoint_id_fkey FOREIGN KEY (user_id, endpoint_id) REFERENCES tally.notification_endpoints(user_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tally.notification_deliveries
+    ADD CONSTRAINT notification_deliveries_user_id_notification_id_fkey FOREIGN KEY (user_id, notification_id) REFERENCES tally.notifications(user_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tally.notification_endpoints
+    ADD CONSTRAINT notification_endpoints_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tally.notifications
+    ADD CONSTRAINT notifications_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY tally.zone_holds
     ADD CONSTRAINT zone_holds_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
@@ -3693,6 +3850,9 @@ GRANT ALL ON FUNCTION tally.keep_charged_call() TO tallyline_worker;
 REVOKE ALL ON FUNCTION tally.local_bucket(zone_name text, tier integer, instant timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.local_bucket(zone_name text, tier integer, instant timestamp with time zone) TO tallyline_worker;
 
+REVOKE ALL ON FUNCTION tally.low_credit_levels() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.low_credit_levels() TO tallyline_worker;
+
 REVOKE ALL ON FUNCTION tally.mark_calls(tenant uuid, from_time timestamp with time zone, to_time timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.mark_calls(tenant uuid, from_time timestamp with time zone, to_time timestamp with time zone) TO tallyline_worker;
 
@@ -3782,6 +3942,9 @@ GRANT ALL ON FUNCTION tally.request_job(kind text, key text, user_id uuid, run_a
 
 REVOKE ALL ON FUNCTION tally.request_requalification() FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.request_requalification() TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.settle_low_credit() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.settle_low_credit() TO tallyline_worker;
 
 REVOKE ALL ON FUNCTION tally.store_zone(zone_name text) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.store_zone(zone_name text) TO tallyline_worker;
@@ -3978,6 +4141,14 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.lanes TO tallyline_worker;
 GRANT SELECT,USAGE ON SEQUENCE tally.lead_mark_seq TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.lead_marks TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.notification_deliveries TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.notification_endpoints TO tallyline_worker;
+
+GRANT SELECT,USAGE ON SEQUENCE tally.notification_turn_seq TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.notifications TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.paused_queues TO tallyline_worker;
 

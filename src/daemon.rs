@@ -13,8 +13,8 @@ use sqlx::PgPool;
 use tallyline_jobs::analyze_leads::{self, Analyzer, BreakerOptions};
 use tallyline_jobs::settings::{self, SettingsHandle};
 use tallyline_jobs::{
-    AnalyzeLeads, Backfill, CompleteLeads, Deps, ProcessCallEvents, RollUp, archive_calls, audit_rollups, backfill,
-    extend_calendar, process_call_events, purge_expired, roll_up,
+    AnalyzeLeads, Backfill, CompleteLeads, DeliverNotifications, Deps, ProcessCallEvents, RollUp, archive_calls,
+    audit_rollups, backfill, deliver_notifications, extend_calendar, process_call_events, purge_expired, roll_up,
 };
 use tallyline_queue::{Hint, Missed, Overlap, Runner, ScheduleSpec};
 use tallyline_secrets::{SealingKey, sealing};
@@ -240,12 +240,20 @@ fn start_runner(
         let process = ProcessCallEvents {
             pool: pool.clone(),
             options: process_options(config),
+            settings: deps.settings.clone(),
             rollup_hint: rollup_hint.clone(),
             leads_hint: leads_hint.clone(),
         };
+        let notify = DeliverNotifications::new(
+            pool.clone(),
+            deps.http.clone(),
+            deps.sealing_key.clone(),
+            notify_options(config),
+        );
         let roll_up = RollUp { pool: pool.clone(), options: roll_up_options(config) };
         builder = builder
             .drain(tallyline_jobs::process_drain(process, inbox_hint, config.process.concurrency))
+            .drain(notify.into_drain())
             .drain(tallyline_jobs::roll_up_drain(roll_up, &rollup_hint, config.roll_up.concurrency))
             .drain(tallyline_jobs::complete_drain(CompleteLeads { pool: pool.clone() }, &leads_hint));
         if config.analyze_leads.concurrency > 0 {
@@ -275,6 +283,7 @@ fn deps(config: &Config, pool: &PgPool, settings: SettingsHandle) -> anyhow::Res
             login_attempt_days: keep.login_attempt_days,
             password_reset_days: keep.password_reset_days,
             quarantine_days: keep.quarantine_days,
+            notification_days: keep.notification_days,
             job_history_days: keep.job_history_days,
             audit_difference_days: keep.audit_difference_days,
             twilio_processed_days: keep.twilio_processed_days,
@@ -295,6 +304,8 @@ fn process_options(config: &Config) -> process_call_events::Options {
         twilio_wait_seconds: process.twilio_wait_seconds as f64,
         max_lane_claims: process.max_lane_claims,
         max_event_claims: process.max_event_claims,
+        // The drain takes it from the run-time settings, anew for each batch.
+        follow_up_default_days: 0,
     }
 }
 
@@ -337,6 +348,17 @@ fn backfill_options(config: &Config) -> backfill::Options {
         yield_longest: Duration::from_secs(backfill.yield_longest_seconds),
         max_attempts: backfill.max_attempts,
         retry_after: Duration::from_secs(backfill.retry_seconds),
+    }
+}
+
+fn notify_options(config: &Config) -> deliver_notifications::Options {
+    let notify = &config.notify;
+    deliver_notifications::Options {
+        concurrency: notify.concurrency,
+        per_endpoint: notify.per_endpoint,
+        request_timeout: Duration::from_secs(notify.request_timeout_seconds),
+        retry_delays: notify.retry_seconds.iter().map(|seconds| Duration::from_secs(*seconds)).collect(),
+        retention_days: config.retention.notification_days,
     }
 }
 

@@ -5,17 +5,24 @@ use sqlx::types::Json;
 use tallyline_model::{CallState, normalise_e164};
 use uuid::Uuid;
 
+use super::Options;
 use super::ProcessError;
 use super::analyses;
 use super::calls::Folded;
 use super::claim::{Lanes, Tenant};
 use super::contacts;
+use super::follow_ups;
 use super::ledger::{self, Charge};
 use super::legs;
 use super::rows::{AttemptRow, CallRow, LeadRow, TranscriptRow, UnansweredRow, cut, speaker_segments};
 
-/// Writes calls, contacts, attempts, legs, aliases, transcripts, leads and charges.
-pub(super) async fn write(tx: &mut PgConnection, lanes: &Lanes, mut folded: Vec<Folded>) -> Result<(), ProcessError> {
+/// Writes calls, contacts, attempts, legs, aliases, transcripts, leads, follow-ups and charges.
+pub(super) async fn write(
+    tx: &mut PgConnection,
+    lanes: &Lanes,
+    mut folded: Vec<Folded>,
+    options: &Options,
+) -> Result<(), ProcessError> {
     if folded.is_empty() {
         return Ok(());
     }
@@ -49,6 +56,7 @@ pub(super) async fn write(tx: &mut PgConnection, lanes: &Lanes, mut folded: Vec<
     analyses::request(tx, lanes, &folded).await?;
     write_transcripts(tx, lanes, &folded).await?;
     write_leads(tx, lanes, &folded).await?;
+    follow_ups::write(tx, &folded, &numbers, options.follow_up_default_days).await?;
     note_unanswered(tx, &folded, &contact_ids).await?;
     ledger::write(tx, charges).await?;
     Ok(())
@@ -172,7 +180,12 @@ async fn note_unanswered(
         })
         .collect();
     if !rows.is_empty() {
-        sqlx::query_file!("../sql/process/note_unanswered.sql", Json(&rows) as _).execute(tx).await?;
+        sqlx::query_file!("../sql/process/note_unanswered.sql", Json(&rows) as _).execute(&mut *tx).await?;
+    }
+    let legs = folded.iter().flat_map(|call| call.state.legs.iter().map(|leg| (call.user_id, leg.key.clone())));
+    let (user_ids, sids): (Vec<Uuid>, Vec<String>) = legs.unzip();
+    if !sids.is_empty() {
+        sqlx::query_file!("../sql/process/forget_legs.sql", &user_ids, &sids).execute(tx).await?;
     }
     Ok(())
 }

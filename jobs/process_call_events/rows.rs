@@ -13,8 +13,8 @@ use super::intake::Parsed;
 use super::ledger::Bill;
 
 /// Longest texts that the columns hold, in characters.
-const NUMBER_CHARS: usize = 50;
-const NAME_CHARS: usize = 255;
+pub(super) const NUMBER_CHARS: usize = 50;
+pub(super) const NAME_CHARS: usize = 255;
 const LEVEL_CHARS: usize = 50;
 const TAG_CHARS: usize = 100;
 const HANGUP_BY_CHARS: usize = 64;

@@ -25,6 +25,13 @@ pub struct Settings {
     pub billing_pulse_seconds: i32,
     /// Price of a minute for a new tenant, in micro-credits.
     pub credits_per_minute_micros: i64,
+    /// Days from a call to its follow-up where the analysis names no time.
+    pub follow_up_default_days: i32,
+    /// Local hour (0 to 23) from which a day's follow-ups are reminded of.
+    pub follow_up_reminder_hour: i32,
+    /// Balances that are told of, in credits, at most three. The database reads this
+    /// one itself (`tally.low_credit_levels`), since every charge looks at it.
+    pub low_credit_levels: Vec<i64>,
 }
 
 /// One setting: what it is called, what it means, how its text is read.
@@ -57,6 +64,24 @@ pub static SPECS: &[Spec] = &[
         description: "credits for a minute of conversation, for new tenants; up to six decimals",
         read: |settings, text| micros(text, 0..=1_000_000_000).map(|value| settings.credits_per_minute_micros = value),
     },
+    Spec {
+        key: "follow_up_default_days",
+        default: "1",
+        description: "days from a call to the follow-up that its analysis asks for without a date",
+        read: |settings, text| whole(text, 0..=365).map(|value| settings.follow_up_default_days = value),
+    },
+    Spec {
+        key: "follow_up_reminder_hour",
+        default: "9",
+        description: "hour of the tenant's clock from which a day's follow-ups are reminded of",
+        read: |settings, text| whole(text, 0..=23).map(|value| settings.follow_up_reminder_hour = value),
+    },
+    Spec {
+        key: "low_credit_levels",
+        default: "15,5,0",
+        description: "up to three balances in whole credits that a tenant is told of; empty: none",
+        read: |settings, text| levels(text).map(|value| settings.low_credit_levels = value),
+    },
 ];
 
 /// Why a text is no value of its setting.
@@ -66,6 +91,8 @@ pub enum Unusable {
     NotInRange(i64, i64),
     #[error("must be a number with at most six decimals, from {0} to {1} millionths")]
     NotMicros(i64, i64),
+    #[error("must be up to three whole numbers of at most nine digits with commas between them")]
+    NotLevels,
     #[error("there is no setting of this name")]
     Unknown,
     #[error("is marked as encrypted, which no setting is")]
@@ -74,7 +101,14 @@ pub enum Unusable {
 
 impl Default for Settings {
     fn default() -> Self {
-        let mut settings = Self { new_user_bonus_credits: 0, billing_pulse_seconds: 0, credits_per_minute_micros: 0 };
+        let mut settings = Self {
+            new_user_bonus_credits: 0,
+            billing_pulse_seconds: 0,
+            credits_per_minute_micros: 0,
+            follow_up_default_days: 0,
+            follow_up_reminder_hour: 0,
+            low_credit_levels: Vec::new(),
+        };
         for spec in SPECS {
             let read = (spec.read)(&mut settings, spec.default);
             debug_assert!(read.is_ok(), "the default of {} is unusable", spec.key);
@@ -98,6 +132,22 @@ fn whole<T: TryFrom<i64>>(text: &str, range: RangeInclusive<i64>) -> Result<T, U
     let refused = Unusable::NotInRange(*range.start(), *range.end());
     let value: i64 = text.parse().map_err(|_| refused.clone())?;
     if range.contains(&value) { T::try_from(value).map_err(|_| refused) } else { Err(refused) }
+}
+
+/// The same texts that `tally.low_credit_levels` takes; highest first.
+fn levels(text: &str) -> Result<Vec<i64>, Unusable> {
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let level = |part: &str| {
+        let digits = part.strip_prefix('-').unwrap_or(part);
+        let is_whole = (1..=9).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if is_whole { part.parse().map_err(|_| Unusable::NotLevels) } else { Err(Unusable::NotLevels) }
+    };
+    let mut levels = text.split(',').map(|part| level(part.trim())).collect::<Result<Vec<i64>, _>>()?;
+    levels.sort_unstable_by(|a, b| b.cmp(a));
+    levels.dedup();
+    if text.split(',').count() <= 3 { Ok(levels) } else { Err(Unusable::NotLevels) }
 }
 
 /// A decimal number in millionths; more than six decimals would be rounded, so they are refused.
@@ -227,11 +277,26 @@ mod tests {
             ("credits_per_minute", "0.0000001"),
             ("credits_per_minute", "-1"),
             ("credits_per_minute", "1e3"),
+            ("follow_up_reminder_hour", "24"),
+            ("follow_up_default_days", "-1"),
+            ("low_credit_levels", "15,5,0,-5"),
+            ("low_credit_levels", "15,,0"),
+            ("low_credit_levels", "1.5"),
             ("no_such_key", "1"),
         ] {
             assert!(settings.set(key, text).is_err(), "{key} {text}");
         }
         assert_eq!(settings, Settings::default());
+    }
+
+    #[test]
+    fn levels_are_sorted_and_may_be_none() {
+        let mut settings = Settings::default();
+        assert_eq!(settings.low_credit_levels, [15, 5, 0]);
+        for (text, levels) in [("0, 12", vec![12, 0]), ("-5", vec![-5]), ("", vec![]), ("3,3", vec![3])] {
+            settings.set("low_credit_levels", text).unwrap();
+            assert_eq!(settings.low_credit_levels, levels, "{text}");
+        }
     }
 
     #[test]

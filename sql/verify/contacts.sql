@@ -14,7 +14,10 @@ WITH counted AS (
     LEFT JOIN (
         SELECT e.call_id, count(DISTINCT e.facts ->> 'call_sid') AS sids
         FROM tally.call_events e
+        -- Of the call's own dials: a leg that was not connected is not the contact's.
+        JOIN tally.call_aliases a ON a.user_id = e.user_id AND a.call_id = e.call_id AND a.call_sid = e.facts ->> 'call_sid'
         WHERE e.user_id = $1 AND e.provider = 'twilio' AND e.facts ->> 'status' IN ('busy', 'no-answer', 'failed', 'canceled')
+          AND e.facts ->> 'parent_call_sid' IS NULL
         GROUP BY 1
     ) s ON s.call_id = c.id
     WHERE c.user_id = $1

@@ -11,7 +11,9 @@ mod credits;
 mod customer;
 mod db;
 mod demo;
+mod follow_up;
 mod migrate;
+mod notify;
 mod number;
 mod provision;
 mod run;
@@ -95,6 +97,12 @@ enum Command {
     /// How the platform behaves, for every process, while it runs
     #[command(subcommand)]
     Settings(settings::Command),
+    /// Whom a tenant is to speak to again
+    #[command(subcommand)]
+    FollowUp(follow_up::Command),
+    /// What tenants are told by webhooks of ours
+    #[command(subcommand)]
+    Notify(notify::Command),
     /// Make figures of past days anew, at a measured pace
     #[command(subcommand)]
     Backfill(backfill::Command),
@@ -169,6 +177,8 @@ async fn execute(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Verify(args) => verify::run(config, args).await,
         Command::Analyses(command) => analyses::run(config, command).await,
         Command::Settings(command) => settings::run(config, command).await,
+        Command::FollowUp(command) => follow_up::run(config, command).await,
+        Command::Notify(command) => notify::run(config, command).await,
         Command::Backfill(command) => backfill::run(config, command).await,
         Command::Status(args) => status::run(config, args).await,
         Command::Db(command) => db::run(config, command).await,
@@ -186,11 +196,13 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     use tallyline_jobs::backfill::BackfillError;
 
     use crate::tenants::TenantError;
+    use tallyline_jobs::notify::NotifyError;
     for cause in error.chain() {
         if cause.is::<ConfigError>()
             || cause.is::<WrongUsage>()
             || cause.is::<settings::Unusable>()
             || cause.downcast_ref().is_some_and(TenantError::is_wrong_usage)
+            || matches!(cause.downcast_ref(), Some(NotifyError::Address(_) | NotifyError::Invalid(_)))
             || matches!(cause.downcast_ref(), Some(BackfillError::UnknownTenant(_) | BackfillError::UnknownBackfill(_)))
         {
             return 2;

@@ -23,6 +23,7 @@ pub struct Config {
     pub roll_up: RollUp,
     pub analyze_leads: AnalyzeLeads,
     pub backfill: Backfill,
+    pub notify: Notify,
     pub refresh_kpi_summary: RefreshKpiSummary,
     pub rebuild_dashboards: RebuildDashboards,
     pub audit: Audit,
@@ -130,6 +131,16 @@ pub struct Backfill {
     pub retry_seconds: u64,
 }
 
+/// The drain `deliver_notifications`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Notify {
+    pub concurrency: usize,
+    pub per_endpoint: i64,
+    pub request_timeout_seconds: u64,
+    pub retry_seconds: Vec<u64>,
+}
+
 /// The job `refresh_kpi_summary`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -168,6 +179,7 @@ pub struct Retention {
     pub login_attempt_days: i32,
     pub password_reset_days: i32,
     pub quarantine_days: i32,
+    pub notification_days: i32,
     pub job_history_days: i32,
     pub audit_difference_days: i32,
     pub twilio_processed_days: i32,

@@ -47,6 +47,7 @@ pub struct Status {
     pub schedules: Vec<Schedule>,
     pub quarantine: Vec<Quarantine>,
     pub analyses: Analyses,
+    pub notifications: Notifications,
     /// Those that run or are paused.
     pub backfills: Vec<Progress>,
     /// `None` when the view was never refreshed.
@@ -131,6 +132,17 @@ pub struct Quarantine {
     pub events: i64,
 }
 
+/// Deliveries of notifications to endpoints that are enabled.
+#[derive(Debug, Clone, Serialize)]
+pub struct Notifications {
+    /// Still to come, retries among them.
+    pub pending: i64,
+    /// Given up; `tallyline notify replay` sends them again.
+    pub failed: i64,
+    /// For how long the oldest that is due has been due; `None` when none is.
+    pub oldest_due_seconds: Option<f64>,
+}
+
 /// Reads the status. Costs what waits, not what was counted.
 ///
 /// # Errors
@@ -140,6 +152,7 @@ pub async fn collect(pool: &PgPool) -> Result<Status, StatusError> {
     let inbox = sqlx::query_file_as!(Inbox, "sql/status/inbox.sql").fetch_one(pool).await?;
     let quarantine = sqlx::query_file_as!(Quarantine, "sql/status/quarantine.sql").fetch_all(pool).await?;
     let analyses = sqlx::query_file_as!(Analyses, "sql/status/analyses.sql").fetch_one(pool).await?;
+    let notifications = sqlx::query_file_as!(Notifications, "sql/status/notifications.sql").fetch_one(pool).await?;
     let jobs = tallyline_queue::stats(pool).await?;
     Ok(Status {
         at: overview.at,
@@ -153,6 +166,7 @@ pub async fn collect(pool: &PgPool) -> Result<Status, StatusError> {
         schedules: jobs.schedules.into_iter().map(Schedule::from).collect(),
         quarantine,
         analyses,
+        notifications,
         backfills: backfill::list_open(pool, OPEN_BACKFILLS).await?,
         kpi_view_age_seconds: overview.kpi_view_age_seconds,
         dashboard_cache_oldest_seconds: overview.dashboard_cache_oldest_seconds,

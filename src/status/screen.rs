@@ -65,6 +65,15 @@ impl Status {
                 table.add_row([name.to_owned(), format::integer(analyses), String::new()]);
             }
         }
+        let notices = &self.notifications;
+        table.add_row([
+            "notifications".to_owned(),
+            format::integer(notices.pending),
+            seconds(notices.oldest_due_seconds),
+        ]);
+        if notices.failed > 0 {
+            table.add_row(["notifications that failed".to_owned(), format::integer(notices.failed), String::new()]);
+        }
         let never = |age: Option<f64>| age.map_or_else(|| "never".to_owned(), |age| seconds(Some(age)));
         table.add_row(["KPI view, since refresh".to_owned(), String::new(), never(self.kpi_view_age_seconds)]);
         table.add_row(["dashboard caches".to_owned(), String::new(), seconds(self.dashboard_cache_oldest_seconds)]);

@@ -108,6 +108,8 @@ pub const DIRTY_BUCKETS: &str = "tallyline_rollup_dirty_buckets";
 pub const FAILING_BUCKETS: &str = "tallyline_rollup_failing_buckets";
 pub const ROLLUP_LAG: &str = "tallyline_rollup_lag_seconds";
 pub const QUARANTINE: &str = "tallyline_quarantine_events";
+pub const NOTIFICATION_DELIVERIES: &str = "tallyline_notification_deliveries";
+pub const NOTIFICATION_OLDEST_DUE: &str = "tallyline_notification_oldest_due_seconds";
 pub const KPI_AGE: &str = "tallyline_kpi_view_age_seconds";
 pub const CACHE_OLDEST: &str = "tallyline_dashboard_cache_oldest_seconds";
 pub const BACKFILL_UNITS: &str = "tallyline_backfill_units";
@@ -253,6 +255,13 @@ pub const GROUPS: &[Group] = &[
                 &[],
                 "Rows of the run-time settings that cannot be used and are ignored",
             ),
+            counter("tallyline_follow_ups_reminded_total", &[], "Reminders of follow-ups that were written"),
+            counter(
+                "tallyline_notification_attempts_total",
+                &["outcome"],
+                "Attempts to deliver a notification: delivered, retried, failed (given up), gone (the endpoint was \
+                 disabled), fenced (somebody else had taken it meanwhile)",
+            ),
             counter("tallyline_purged_rows_total", &["what"], "Rows removed because their time of keeping was over"),
             counter("tallyline_history_archived_calls_total", &[], "Calls that went to history files"),
             counter(
@@ -352,6 +361,16 @@ pub const GROUPS: &[Group] = &[
             gauge(FAILING_BUCKETS, &["tier"], "Buckets whose last recomputation failed: their figures stand still"),
             gauge_seconds(ROLLUP_LAG, &["tier"], "Age of the oldest mark; 0 when there is none"),
             gauge(QUARANTINE, &["reason"], "Events in quarantine, by reason"),
+            gauge(
+                NOTIFICATION_DELIVERIES,
+                &["state"],
+                "Deliveries of notifications to enabled endpoints: pending (retries among them), failed (given up)",
+            ),
+            gauge_seconds(
+                NOTIFICATION_OLDEST_DUE,
+                &[],
+                "For how long the oldest due delivery of a notification has been due; 0 when none is",
+            ),
             gauge_seconds(KPI_AGE, &[], "Time since the KPI view was refreshed; absent until it was"),
             gauge_seconds(CACHE_OLDEST, &[], "Age of the oldest dashboard cache; 0 when there is none"),
             gauge(BACKFILL_UNITS, &["state"], "Units of the backfills that run or are paused: ready, done, failed"),

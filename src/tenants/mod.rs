@@ -8,6 +8,7 @@ pub mod credits;
 pub mod customers;
 mod endpoints;
 mod error;
+mod follow_ups;
 mod list;
 pub mod numbers;
 mod timezone;
@@ -19,5 +20,6 @@ pub use analysis::{
 pub use create::{CreatedTenant, NewTenant, create_tenant};
 pub use endpoints::{CreatedEndpoint, EndpointRow, TwilioAccount, list_endpoints, rotate_secret, set_allowed_ips};
 pub use error::TenantError;
+pub use follow_ups::{FollowUpChange, FollowUpRow, NewFollowUp, add_follow_up, change_follow_up, list_follow_ups};
 pub use list::{TenantRow, list_tenants, set_active, tenant_by_email};
 pub use timezone::set_timezone;

@@ -10,6 +10,7 @@ mod embedded;
 mod end_to_end;
 mod figures;
 mod histories;
+mod notices;
 mod people;
 mod receiver;
 mod schema;

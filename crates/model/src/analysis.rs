@@ -1,12 +1,13 @@
 //! Lead analyses made elsewhere and posted to us.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 
 use crate::decimal;
 use crate::event::{Event, Facts, LeadAnalysis, Provider};
 use crate::json::{Flags, Object};
 use crate::reject::Reject;
+use crate::time::{self, Moment};
 
 /// The only type that makes a lead; the per-contact one is never counted.
 const INDIVIDUAL: &str = "individual";
@@ -67,6 +68,7 @@ fn read_lead(given: &Object<'_>, flags: &mut Flags) -> LeadAnalysis {
         .map(|key| read_score(given, key, flags));
     let [intent_score, urgency_score, budget_score, fit_score, engagement_score] = scores;
     let total_score = read_score(given, "total_score", flags);
+    let (follow_up_at, follow_up_date) = read_follow_up(given, flags);
     let mut level = |key| word(given, key, MAX_LEVEL_CHARS, flags);
     LeadAnalysis {
         intent_score,
@@ -89,6 +91,8 @@ fn read_lead(given: &Object<'_>, flags: &mut Flags) -> LeadAnalysis {
         smart_notification: word(&person, "smartnotification", MAX_TEXT_CHARS, flags),
         transcript_summary: word(&person, "in_detail_summary", MAX_SUMMARY_CHARS, flags),
         demo_book_datetime: read_demo_time(given, flags),
+        follow_up_at,
+        follow_up_date,
         cta_pricing_clicked: clicked(given, "cta_pricing_clicked", flags),
         cta_demo_clicked: clicked(given, "cta_demo_clicked", flags),
         cta_followup_clicked: clicked(given, "cta_followup_clicked", flags),
@@ -113,6 +117,27 @@ fn read_demo_time(given: &Object<'_>, flags: &mut Flags) -> Option<DateTime<Utc>
         return None;
     }
     given.instant("demo_book_datetime", flags)
+}
+
+/// When to speak to the customer again: `follow_up_at` and `follow_up_date`, each
+/// an instant with its zone, or a day or time of the tenant's zone, of which the
+/// day is kept.
+fn read_follow_up(given: &Object<'_>, flags: &mut Flags) -> (Option<DateTime<Utc>>, Option<NaiveDate>) {
+    let moments = ["follow_up_at", "follow_up_date"].map(|key| {
+        if is_null_word(given.embedded(key).as_deref()) {
+            return None;
+        }
+        let text = given.text(key, flags)?;
+        let moment = time::parse_moment(text.trim());
+        if moment.is_none() {
+            flags.bad_field(&format!("analysis.{key}"));
+        }
+        moment
+    });
+    let days = moments.into_iter().rev().flatten();
+    let date = days.filter_map(Moment::day).next();
+    let at = moments.into_iter().flatten().find_map(Moment::instant);
+    (at, date)
 }
 
 fn word(from: &Object<'_>, key: &str, max_chars: usize, flags: &mut Flags) -> Option<String> {

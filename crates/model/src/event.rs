@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -284,6 +284,12 @@ pub struct LeadAnalysis {
     pub transcript_summary: Option<String>,
     /// When a demonstration was agreed for.
     pub demo_book_datetime: Option<DateTime<Utc>>,
+    /// When the customer wants to be spoken to again, where a zone was given with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub follow_up_at: Option<DateTime<Utc>>,
+    /// The same as a day of the tenant's zone; it goes before the instant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub follow_up_date: Option<NaiveDate>,
     /// Asked for prices.
     pub cta_pricing_clicked: bool,
     /// Asked for a demonstration.
@@ -294,6 +300,21 @@ pub struct LeadAnalysis {
     pub cta_sample_clicked: bool,
     /// Asked for a person.
     pub cta_escalated_to_human: bool,
+}
+
+impl LeadAnalysis {
+    /// Whether the customer is to be spoken to again: a time is named, a call back
+    /// was asked for, or the tag says "follow … later" in any spelling of case.
+    pub fn asks_follow_up(&self) -> bool {
+        let tagged = |tag: &String| {
+            let tag = tag.to_lowercase();
+            tag.split_once("follow").is_some_and(|(_, rest)| rest.contains("later"))
+        };
+        self.follow_up_at.is_some()
+            || self.follow_up_date.is_some()
+            || self.cta_followup_clicked
+            || self.lead_status_tag.as_ref().is_some_and(tagged)
+    }
 }
 
 /// Whether a receiver can keep `body` as an event: well-formed, without doubled

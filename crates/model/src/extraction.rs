@@ -16,7 +16,7 @@ use crate::decimal;
 use crate::event::LeadAnalysis;
 use crate::loose::read_loose;
 use crate::scores::Scales;
-use crate::time::parse_instant;
+use crate::time::{parse_instant, parse_moment};
 
 /// Deepest nesting of categories that is looked into.
 const MAX_DEPTH: usize = 6;
@@ -115,6 +115,8 @@ fn says_something(found: &LeadAnalysis) -> bool {
         || found.total_score.is_some()
         || levels.into_iter().any(Option::is_some)
         || found.demo_book_datetime.is_some()
+        || found.follow_up_at.is_some()
+        || found.follow_up_date.is_some()
         || found.cta_pricing_clicked
         || found.cta_demo_clicked
         || found.cta_followup_clicked
@@ -298,6 +300,8 @@ impl Sources {
             transcript_summary: self
                 .text(&["indetailsummary", "transcriptsummary", "callsummary", "summary"], MAX_SUMMARY_CHARS),
             demo_book_datetime: self.find(DEMO_TIME, demo_time),
+            follow_up_at: self.find(FOLLOW_UP, |text| parse_moment(text)?.instant()),
+            follow_up_date: self.find(FOLLOW_UP, |text| parse_moment(text)?.day()),
             cta_pricing_clicked: self.flag(&["ctapricingclicked", "ctapricing"]),
             cta_demo_clicked: self.flag(&["ctademoclicked", "ctademo"]),
             cta_followup_clicked: self.flag(&["ctafollowupclicked", "ctafollowup"]),
@@ -314,6 +318,8 @@ const FIT: &[&str] = &["fitalignment", "fitlevel", "fit"];
 const ENGAGEMENT: &[&str] = &["engagementhealth", "engagementlevel", "engagement"];
 const EMAIL: &[&str] = &["emailaddress", "email", "extractedemail", "customeremail", "emailid"];
 const DEMO_TIME: &[&str] = &["demobookdatetime", "demodatetime", "demobooktime", "demotime"];
+
+const FOLLOW_UP: &[&str] = &["followupat", "followupdatetime", "followupdate", "callbacktime"];
 
 fn score_in(text: &str, full: i32) -> Option<i32> {
     i32::try_from(decimal::whole_number(text, i64::from(full))?).ok()

@@ -32,6 +32,8 @@ pub fn analysis_object(analysis: &LeadAnalysis) -> Value {
         "total_score": analysis.total_score,
         "lead_status_tag": analysis.lead_status_tag,
         "demo_book_datetime": analysis.demo_book_datetime.map(|at| at.to_rfc3339_opts(SecondsFormat::Micros, true)),
+        "follow_up_at": analysis.follow_up_at.map(|at| at.to_rfc3339_opts(SecondsFormat::Micros, true)),
+        "follow_up_date": analysis.follow_up_date,
         "cta_pricing_clicked": analysis.cta_pricing_clicked,
         "cta_demo_clicked": analysis.cta_demo_clicked,
         "cta_followup_clicked": analysis.cta_followup_clicked,

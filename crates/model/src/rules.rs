@@ -95,6 +95,8 @@ fn assemble(
         smart_notification: None,
         transcript_summary: None,
         demo_book_datetime: None,
+        follow_up_at: None,
+        follow_up_date: None,
         cta_pricing_clicked: pricing,
         cta_demo_clicked: demo,
         cta_followup_clicked: followup,

@@ -28,6 +28,51 @@ pub fn parse_instant(text: &str) -> Option<DateTime<Utc>> {
     instant.filter(|instant| (1..=9999).contains(&instant.year()))
 }
 
+/// A time as people agree on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// It came with a zone.
+    Instant(DateTime<Utc>),
+    /// A day where the tenant is; a time of that day may have been given.
+    Day(NaiveDate),
+}
+
+impl Moment {
+    pub(crate) fn instant(self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Instant(at) => Some(at),
+            Self::Day(_) => None,
+        }
+    }
+
+    pub(crate) fn day(self) -> Option<NaiveDate> {
+        match self {
+            Self::Instant(_) => None,
+            Self::Day(date) => Some(date),
+        }
+    }
+}
+
+/// Reads an instant with its zone, or without one a day (`2026-03-05`, or with a
+/// time as [`parse_instant`] takes it). Nothing before 2015.
+pub(crate) fn parse_moment(text: &str) -> Option<Moment> {
+    let day = || {
+        let date = text.get(..10)?;
+        // The time is looked at too: what is no time makes no day.
+        parse_iso(&format!("{date}{}Z", text.get(10..).filter(|rest| !rest.is_empty()).unwrap_or("T00:00:00")))
+    };
+    let moment = match day() {
+        Some(local) => Moment::Day(local.date_naive()),
+        None => Moment::Instant(parse_instant(text)?),
+    };
+    let earliest = earliest_plausible();
+    let is_plausible = match moment {
+        Moment::Instant(at) => at >= earliest,
+        Moment::Day(date) => date >= earliest.date_naive() && date.year() <= 9999,
+    };
+    is_plausible.then_some(moment)
+}
+
 /// Before this no call was made; a clock that says so was never set.
 pub(crate) fn earliest_plausible() -> DateTime<Utc> {
     NaiveDate::from_ymd_opt(2015, 1, 1).unwrap_or_default().and_time(NaiveTime::MIN).and_utc()
@@ -176,6 +221,33 @@ mod tests {
             "-1",
         ] {
             assert_eq!(parse_instant(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_an_instant_only_with_its_zone() {
+        let instant = |text| Some(Moment::Instant(parse_instant(text).unwrap()));
+        let day = |text: &str| Some(Moment::Day(text.parse().unwrap()));
+        for (text, want) in [
+            ("2026-03-05", day("2026-03-05")),
+            ("2026-03-05T17:00:00", day("2026-03-05")),
+            ("2026-03-05 23:59:59.5", day("2026-03-05")),
+            ("2026-03-05T17:00:00+05:30", instant("2026-03-05T11:30:00Z")),
+            ("2026-03-05T17:00:00Z", instant("2026-03-05T17:00:00Z")),
+            ("Tue, 03 Mar 2026 10:11:12 +0530", instant("2026-03-03T04:41:12Z")),
+            ("2026-02-30", None),
+            ("2026-03-05T25:00:00", None),
+            ("2026-03-05T", None),
+            ("2026-03-05 later", None),
+            ("2014-12-31", None),
+            ("0000-00-00", None),
+            ("1970-01-01T00:00:00Z", None),
+            ("05/03/2026", None),
+            ("tomorrow", None),
+            ("2026-03-0५", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_moment(text), want, "{text}");
         }
     }
 

@@ -123,3 +123,55 @@ fn the_latest_analysis_is_the_calls() {
     assert_eq!(state.analysis_at, Some(time("2026-03-03T10:21:00Z")));
     assert_eq!((state.event_count, state.lifecycle.as_str()), (1, "completed"));
 }
+
+#[test]
+fn when_to_follow_up() {
+    let day = |text: &str| Some(text.parse().unwrap());
+    let bad = |key: &str| vec![format!("bad_field:analysis.{key}")];
+    for (changes, at, date, flags) in [
+        (json!({}), None, None, vec![]),
+        (json!({"follow_up_date": "2026-03-05"}), None, day("2026-03-05"), vec![]),
+        (json!({"follow_up_at": "2026-03-05T17:00:00+05:30"}), Some("2026-03-05T11:30:00Z"), None, vec![]),
+        (json!({"follow_up_at": "2026-03-05T23:30:00"}), None, day("2026-03-05"), vec![]),
+        (json!({"follow_up_at": "2026-03-05"}), None, day("2026-03-05"), vec![]),
+        (json!({"follow_up_date": "2026-03-06T01:00:00Z"}), Some("2026-03-06T01:00:00Z"), None, vec![]),
+        (
+            json!({"follow_up_at": "2026-03-05T17:00:00Z", "follow_up_date": "2026-03-09"}),
+            Some("2026-03-05T17:00:00Z"),
+            day("2026-03-09"),
+            vec![],
+        ),
+        (json!({"follow_up_at": "2026-03-04", "follow_up_date": "2026-03-09"}), None, day("2026-03-09"), vec![]),
+        (json!({"follow_up_at": null, "follow_up_date": "null"}), None, None, vec![]),
+        (json!({"follow_up_at": "None"}), None, None, vec![]),
+        (json!({"follow_up_at": "next week"}), None, None, bad("follow_up_at")),
+        (json!({"follow_up_date": "2026-02-30"}), None, None, bad("follow_up_date")),
+        (json!({"follow_up_date": "0000-00-00"}), None, None, bad("follow_up_date")),
+        (json!({"follow_up_date": 20260305}), None, None, bad("follow_up_date")),
+        (json!({"follow_up_date": ["2026-03-05"]}), None, None, bad("follow_up_date")),
+    ] {
+        let event = analysis(&posted(json!({ "analysis": changes })));
+        assert_stored(&event);
+        let found = event.facts.analysis.unwrap();
+        assert_eq!((found.follow_up_at, found.follow_up_date), (at.map(time), date), "{changes}");
+        assert_eq!(event.flags, flags, "{changes}");
+        assert_eq!(found.asks_follow_up(), at.is_some() || date.is_some(), "{changes}");
+    }
+}
+
+#[test]
+fn who_wants_to_be_called_again() {
+    for (changes, asks) in [
+        (json!({"lead_status_tag": "Follow-Up Later"}), true),
+        (json!({"lead_status_tag": "follow up much LATER"}), true),
+        (json!({"lead_status_tag": "FOLLOWLATER"}), true),
+        (json!({"lead_status_tag": "Later, follow"}), false),
+        (json!({"lead_status_tag": "Follow up"}), false),
+        (json!({"lead_status_tag": null}), false),
+        (json!({"cta_followup_clicked": "Yes"}), true),
+        (json!({"cta_followup_clicked": "No"}), false),
+        (json!({"cta_demo_clicked": "Yes"}), false),
+    ] {
+        assert_eq!(lead(changes.clone()).0.asks_follow_up(), asks, "{changes}");
+    }
+}

@@ -15,6 +15,7 @@ mod server;
 mod template;
 mod url;
 mod wait;
+pub mod webhook_sink;
 
 pub use database::TestDb;
 pub use wait::wait_until;

@@ -23,6 +23,7 @@ pub fn deps(db: &TestDb, expire_seconds: u32) -> Arc<Deps> {
         inbox_body_days: 90,
         login_attempt_days: 30,
         password_reset_days: 7,
+        notification_days: 30,
         quarantine_days: 90,
         job_history_days: 14,
         audit_difference_days: 30,

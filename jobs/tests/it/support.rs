@@ -61,6 +61,7 @@ pub fn process_options() -> process_call_events::Options {
         twilio_wait_seconds: 900.0,
         max_lane_claims: 3,
         max_event_claims: 3,
+        follow_up_default_days: 1,
     }
 }
 

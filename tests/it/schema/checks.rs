@@ -7,6 +7,7 @@
 
 mod analyses;
 mod machinery;
+mod notices;
 mod platform;
 mod tenant;
 
@@ -42,6 +43,7 @@ fn cases() -> impl Iterator<Item = &'static Case> {
         .chain(tenant::CASES)
         .chain(machinery::CASES)
         .chain(analyses::CASES)
+        .chain(notices::CASES)
 }
 
 /// One row in every table, so that an assignment meets exactly one.

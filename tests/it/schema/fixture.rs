@@ -15,6 +15,9 @@ pub struct Tenant {
     /// A contact and a call with nothing on them.
     pub spare_contact_id: Uuid,
     pub spare_call_id: Uuid,
+    /// A notification, and the endpoint that it is to be delivered to.
+    pub notification_id: Uuid,
+    pub endpoint_id: Uuid,
 }
 
 /// A new tenant with at least one row in every table that has a `user_id`.

@@ -66,6 +66,16 @@ const POINTERS: &[(&str, &str, Target)] = &[
         "UPDATE public.lead_analytics SET call_id = $2 WHERE user_id = $1 AND analysis_type = 'individual'",
         spare_call,
     ),
+    (
+        "notification_deliveries_user_id_endpoint_id_fkey",
+        "UPDATE tally.notification_deliveries SET endpoint_id = $2 WHERE user_id = $1",
+        endpoint,
+    ),
+    (
+        "notification_deliveries_user_id_notification_id_fkey",
+        "UPDATE tally.notification_deliveries SET notification_id = $2 WHERE user_id = $1",
+        notification,
+    ),
     ("transcripts_user_id_call_id_fkey", "UPDATE public.transcripts SET call_id = $2 WHERE user_id = $1", spare_call),
     (
         "twilio_processed_calls_user_id_contact_id_fkey",
@@ -87,6 +97,14 @@ fn spare_call(tenant: &Tenant) -> Uuid {
 
 fn agent(tenant: &Tenant) -> Uuid {
     tenant.agent_id
+}
+
+fn endpoint(tenant: &Tenant) -> Uuid {
+    tenant.endpoint_id
+}
+
+fn notification(tenant: &Tenant) -> Uuid {
+    tenant.notification_id
 }
 
 fn spare_contact(tenant: &Tenant) -> Uuid {

@@ -4,6 +4,7 @@ WITH u AS (
 ), k AS (
     SELECT user_id, gen_random_uuid() AS agent_id, gen_random_uuid() AS contact_id, gen_random_uuid() AS call_id,
            gen_random_uuid() AS spare_contact_id, gen_random_uuid() AS spare_call_id,
+           gen_random_uuid() AS notification_id, gen_random_uuid() AS endpoint_id,
            timestamptz '2026-01-05 00:00Z' AS t, sha256(convert_to($1, 'UTF8')) AS digest, nextval('tally.inbox_seq') AS inbox_id
     FROM u
 ), user_emails AS (
@@ -31,9 +32,15 @@ WITH u AS (
     SELECT user_id, 'CA' || repeat('0', 32), '15550100', 'busy', contact_id FROM k
 ), credits AS (
     INSERT INTO public.credit_transactions (user_id, type, amount_micros, balance_after_micros, description, call_id, charge_no)
-    SELECT user_id, 'usage', -1, 14999999, 'call', call_id, 0 FROM k
+    SELECT user_id, 'usage', -1, 99999999, 'call', call_id, 0 FROM k
 ), follow_ups AS (
     INSERT INTO public.follow_ups (user_id, lead_phone, follow_up_date, call_id) SELECT user_id, '15550100', '2026-01-06', call_id FROM k
+), notifications AS (
+    INSERT INTO tally.notifications (user_id, id, kind, payload, idempotency_key) SELECT user_id, notification_id, 'credits.low', '{}', 'key' FROM k
+), notification_endpoints AS (
+    INSERT INTO tally.notification_endpoints (user_id, id, url, sealed_key) SELECT user_id, endpoint_id, 'https://example.com/', digest FROM k
+), deliveries AS (
+    INSERT INTO tally.notification_deliveries (user_id, notification_id, endpoint_id) SELECT user_id, notification_id, endpoint_id FROM k
 ), customers AS (
     INSERT INTO public.customers (user_id, contact_id, customer_reference_number, name) SELECT user_id, contact_id, '', 'Contact' FROM k
 ), sessions AS (
@@ -107,4 +114,4 @@ WITH u AS (
     INSERT INTO tally.dead_jobs (job_id, kind, queue, user_id, payload, priority, attempts, max_attempts, reason, created_at, dead_at)
     SELECT 1, 'work', 'default', user_id, '{}', 1, 1, 1, 'failed', t, t FROM k
 )
-SELECT user_id, agent_id, call_id, spare_contact_id, spare_call_id FROM k
+SELECT user_id, agent_id, call_id, spare_contact_id, spare_call_id, notification_id, endpoint_id FROM k

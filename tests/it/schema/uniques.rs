@@ -75,6 +75,13 @@ const CASES: &[(&str, &str, &str)] = &[
         "INSERT INTO tally.jobs (kind, queue, coalesce_key, run_at, created_at) SELECT 'work', 'default', NULL, now(), now() FROM generate_series(1, 2)",
     ),
     (
+        "follow_ups_analysis_key",
+        "INSERT INTO public.follow_ups (user_id, lead_phone, follow_up_date, call_id, source)
+         SELECT user_id, '1', '2026-01-06', id, 'analysis' FROM public.calls, generate_series(1, 2)",
+        "INSERT INTO public.follow_ups (user_id, lead_phone, follow_up_date, call_id, source)
+         SELECT user_id, '1', '2026-01-06', id, source FROM public.calls, unnest(ARRAY['analysis', 'manual', 'manual']) source",
+    ),
+    (
         "lead_analytics_complete_key",
         "INSERT INTO public.lead_analytics (user_id, call_id, analysis_type, contact_id)
          SELECT user_id, call_id, analysis_type, contact_id FROM public.lead_analytics WHERE analysis_type = 'complete'",
@@ -114,6 +121,11 @@ const CASES: &[(&str, &str, &str)] = &[
          SELECT user_id, provider, endpoint, inbox_id, 'unparsable', received_at FROM tally.quarantine",
         "INSERT INTO tally.quarantine (user_id, provider, endpoint, body, reason, received_at)
          SELECT user_id, provider, endpoint, '', 'unparsable', received_at FROM tally.quarantine, generate_series(1, 2)",
+    ),
+    (
+        "notifications_user_id_idempotency_key_key",
+        "INSERT INTO tally.notifications (user_id, kind, payload, idempotency_key) SELECT user_id, kind, payload, idempotency_key FROM tally.notifications",
+        "INSERT INTO tally.notifications (user_id, kind, payload, idempotency_key) SELECT user_id, kind, payload, 'other' FROM tally.notifications",
     ),
     (
         "system_config_config_key_key",

@@ -1,0 +1,58 @@
+-- Low balances: one notice for each level that a balance comes down to.
+--
+-- The ledger has the balance after every entry, whoever wrote it, so it is
+-- followed entry by entry: how charges fall into transactions makes no
+-- difference. users.low_credit_level says how many levels have been told of; a
+-- balance that rises above a level takes it back, and it is told of again.
+
+-- The levels in micro-credits, highest first: the setting low_credit_levels in
+-- credits, or its default where it is missing or makes no sense. Empty: no notices.
+CREATE FUNCTION tally.low_credit_levels() RETURNS bigint[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, public AS $$
+    SELECT coalesce((
+        SELECT CASE WHEN btrim(c.config_value) = '' THEN '{}'::bigint[] ELSE (
+            SELECT array_agg(DISTINCT level::bigint * 1000000 ORDER BY level::bigint * 1000000 DESC)
+            FROM regexp_split_to_table(c.config_value, ',') AS l (level)) END
+        FROM system_config c
+        WHERE c.config_key = 'low_credit_levels' AND NOT c.is_encrypted AND c.config_value ~ '^\s*(-?\d{1,9}\s*(,\s*-?\d{1,9}\s*){0,2})?$'
+    ), '{15000000,5000000,0}'::bigint[])
+$$;
+
+CREATE FUNCTION tally.settle_low_credit() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE
+    levels CONSTANT bigint[] := tally.low_credit_levels();
+BEGIN
+    -- Whoever changed the balance holds it already; for others, one after the other.
+    PERFORM FROM users u WHERE u.id IN (SELECT n.user_id FROM new_entries n) ORDER BY u.id FOR NO KEY UPDATE;
+    WITH steps AS (
+        SELECT n.user_id, n.entry_no, n.call_id, n.balance_after_micros, r.reached,
+               lag(r.reached, 1, u.low_credit_level::integer) OVER (PARTITION BY n.user_id ORDER BY n.entry_no) AS before,
+               row_number() OVER (PARTITION BY n.user_id ORDER BY n.entry_no DESC) AS from_last
+        FROM new_entries n
+        JOIN users u ON u.id = n.user_id
+        CROSS JOIN LATERAL (
+            SELECT count(*)::integer AS reached FROM unnest(levels) AS l (level) WHERE n.balance_after_micros <= l.level
+        ) r
+    ), told AS (
+        INSERT INTO tally.notifications (user_id, kind, payload, idempotency_key)
+        SELECT s.user_id, 'credits.low',
+               jsonb_build_object('level_micros', levels[place], 'balance_micros', s.balance_after_micros, 'call_id', s.call_id),
+               format('credits.low:%s:%s', s.entry_no, levels[place])
+        FROM steps s
+        CROSS JOIN generate_series(s.before + 1, s.reached) AS place
+        ORDER BY s.user_id, s.entry_no, place
+        ON CONFLICT (user_id, idempotency_key) DO NOTHING
+    )
+    UPDATE users u SET low_credit_level = s.reached
+    FROM steps s
+    WHERE s.from_last = 1 AND u.id = s.user_id AND u.low_credit_level <> s.reached;
+    RETURN NULL;
+END $$;
+REVOKE EXECUTE ON FUNCTION tally.low_credit_levels(), tally.settle_low_credit() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tally.low_credit_levels(), tally.settle_low_credit() TO tallyline_worker;
+
+CREATE TRIGGER credit_transactions_low_credit AFTER INSERT ON public.credit_transactions
+    REFERENCING NEW TABLE AS new_entries FOR EACH STATEMENT EXECUTE FUNCTION tally.settle_low_credit();
+
+COMMENT ON COLUMN public.users.low_credit_level IS 'Levels of the setting low_credit_levels that the balance has come down to and that were told of.';
