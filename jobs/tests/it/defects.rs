@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sqlx::FromRow;
+use tallyline_jobs::settings::SettingsHandle;
 use tallyline_jobs::{ProcessCallEvents, RollUp, process_drain, registry, roll_up_drain};
 use tallyline_queue::{Hint, Runner};
 use tallyline_testkit::{TestDb, wait_until};
@@ -111,7 +112,13 @@ async fn day(db: &TestDb) -> Day {
 /// A worker as the daemon has one: drains, jobs, a lease of its own.
 fn worker(db: &TestDb) -> Runner {
     let (inbox, marks) = (Hint::new(), Hint::new());
-    let process = ProcessCallEvents { pool: db.pool.clone(), options: process_options(), rollup_hint: marks.clone() };
+    let process = ProcessCallEvents {
+        pool: db.pool.clone(),
+        options: process_options(),
+        settings: SettingsHandle::default(),
+        rollup_hint: marks.clone(),
+        leads_hint: Hint::new(),
+    };
     let roll_up = RollUp { pool: db.pool.clone(), options: roll_up_options() };
     Runner::builder(db.pool.clone(), registry().unwrap(), deps(db, 3600))
         .drain(process_drain(process, &inbox, 1))
