@@ -21,6 +21,7 @@ impl fmt::Display for Status {
         section(f, "Jobs", self.jobs(), "none waiting, none running")?;
         section(f, "Dead jobs", self.dead(), "none")?;
         section(f, "Backfills", self.backfill_lines(), "none under way")?;
+        section(f, "Reconciliation", self.reconcile_lines(), "no provider accounts")?;
         section(f, "Schedules", self.schedule_lines(), "none")?;
         section(f, "Quarantine", self.quarantine_lines(), "empty")
     }
@@ -106,6 +107,18 @@ impl Status {
             table.add_row([b.id.to_string(), b.state.clone(), units, done, failed, seconds(b.eta_seconds)]);
         }
         (!self.backfills.is_empty()).then_some(table)
+    }
+
+    fn reconcile_lines(&self) -> Option<Table> {
+        let r = &self.reconcile;
+        let header =
+            ["accounts", "failing", "disabled", "tenants without", "oldest", "unknown calls", "refused answers"];
+        let mut table = table(header, 0);
+        let [used, failing, disabled] =
+            [r.accounts_in_use, r.accounts_failing, r.accounts_disabled].map(format::integer);
+        let [without, unknown, refused] = [r.tenants_without, r.unknown_calls, r.refused_answers].map(format::integer);
+        table.add_row([used, failing, disabled, without, seconds(r.oldest_watermark_seconds), unknown, refused]);
+        (r.accounts_in_use + r.accounts_disabled > 0).then_some(table)
     }
 
     fn schedule_lines(&self) -> Option<Table> {

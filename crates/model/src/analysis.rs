@@ -88,7 +88,7 @@ fn read_lead(given: &Object<'_>, flags: &mut Flags) -> LeadAnalysis {
         extracted_name: word(&person, "name", MAX_TEXT_CHARS, flags),
         extracted_email: word(&person, "email_address", MAX_TEXT_CHARS, flags)
             .filter(|email| !email.eq_ignore_ascii_case(PLACEHOLDER_EMAIL)),
-        smart_notification: word(&person, "smartnotification", MAX_TEXT_CHARS, flags),
+        smart_notification: person.text("smartnotification", flags).filter(|text| !is_null_word(Some(text))),
         transcript_summary: word(&person, "in_detail_summary", MAX_SUMMARY_CHARS, flags),
         demo_book_datetime: read_demo_time(given, flags),
         follow_up_at,
