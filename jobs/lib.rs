@@ -6,10 +6,12 @@
 //! in [`registry`].
 
 pub mod admin_log;
+pub mod analyze_leads;
 pub mod analyze_trends;
 pub mod archive_calls;
 pub mod audit_rollups;
 pub mod backfill;
+pub mod complete_leads;
 pub mod deliver_notifications;
 pub mod exact;
 pub mod extend_calendar;
@@ -21,6 +23,7 @@ pub mod rebuild_all_dashboards;
 pub mod rebuild_dashboards;
 pub mod refresh_kpi_summary;
 pub mod remind_follow_ups;
+pub mod requalify_leads;
 pub mod roll_up;
 pub mod settings;
 pub mod verify;
@@ -64,6 +67,7 @@ pub fn registry() -> Result<Registry<Deps>, QueueError> {
         .register::<rebuild_dashboards::RebuildDashboards>()?
         .register::<refresh_kpi_summary::RefreshKpiSummary>()?
         .register::<remind_follow_ups::RemindFollowUps>()?
+        .register::<requalify_leads::RequalifyLeads>()?
         .register::<verify_rollups::VerifyRollups>()
 }
 
@@ -74,6 +78,8 @@ pub struct ProcessCallEvents {
     pub settings: settings::SettingsHandle,
     /// Rung after each batch.
     pub rollup_hint: Hint,
+    /// The same for analyses that are to be made and contacts that are to be folded.
+    pub leads_hint: Hint,
 }
 
 impl DrainWork for ProcessCallEvents {
@@ -85,8 +91,35 @@ impl DrainWork for ProcessCallEvents {
         let worked = process_call_events::run_unit(&self.pool, &options).await?;
         if worked > 0 {
             self.rollup_hint.ring();
+            self.leads_hint.ring();
         }
         Ok(Drained { worked })
+    }
+}
+
+/// The drain over the analyses that are to be made.
+pub struct AnalyzeLeads {
+    pub analyzer: analyze_leads::Analyzer,
+}
+
+impl DrainWork for AnalyzeLeads {
+    const NAME: &'static str = "analyze_leads";
+
+    async fn drain(&self) -> Result<Drained, BoxError> {
+        Ok(Drained { worked: self.analyzer.run_unit().await? })
+    }
+}
+
+/// The drain over the marks of contacts.
+pub struct CompleteLeads {
+    pub pool: PgPool,
+}
+
+impl DrainWork for CompleteLeads {
+    const NAME: &'static str = "complete_leads";
+
+    async fn drain(&self) -> Result<Drained, BoxError> {
+        Ok(Drained { worked: complete_leads::run_unit(&self.pool).await? })
     }
 }
 
@@ -133,6 +166,16 @@ impl DrainWork for Backfill {
 /// The drain of events with its concurrency.
 pub fn process_drain(work: ProcessCallEvents, inbox_hint: &Hint, concurrency: usize) -> Drain<ProcessCallEvents> {
     Drain::new(work).hint(inbox_hint).concurrency(concurrency)
+}
+
+/// The drain of analyses; each unit may be a request, so its concurrency bounds those.
+pub fn analyze_drain(work: AnalyzeLeads, leads_hint: &Hint, concurrency: usize) -> Drain<AnalyzeLeads> {
+    Drain::new(work).hint(leads_hint).concurrency(concurrency)
+}
+
+/// The drain of contacts' marks.
+pub fn complete_drain(work: CompleteLeads, leads_hint: &Hint) -> Drain<CompleteLeads> {
+    Drain::new(work).hint(leads_hint)
 }
 
 /// The drain of marks with its concurrency.

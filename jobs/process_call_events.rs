@@ -12,13 +12,17 @@
 //! keep dying with their process is worked through one event at a time. A batch
 //! that fails while its process lives is no death, and is tried again whole.
 
+mod analyses;
 mod assign;
 mod calls;
 mod claim;
+mod contacts;
+mod details;
 mod effects;
 mod follow_ups;
 mod intake;
 mod ledger;
+mod legs;
 mod rows;
 
 use sqlx::{PgConnection, PgPool};
@@ -228,12 +232,11 @@ async fn apply_in(
         return Ok(None);
     }
     let mut intake = intake::fetch(tx, &held).await?;
-    assign::release_quarantined(tx, &intake).await?;
     let freed = assign::waiting_for(tx, &intake).await?;
     if !freed.is_empty() {
         intake.extend(intake::fetch(tx, &freed).await?);
     }
-    let assigned = assign::assign(tx, &mut intake).await?;
+    let assigned = assign::assign(tx, &lanes, &mut intake).await?;
     let states = calls::fold(tx, &assigned).await?;
     effects::write(tx, &lanes, states, options).await?;
     finish(tx, &intake, options).await?;

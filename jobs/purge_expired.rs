@@ -18,6 +18,7 @@ pub struct Retention {
     pub notification_days: i32,
     pub job_history_days: i32,
     pub audit_difference_days: i32,
+    pub twilio_processed_days: i32,
 }
 
 /// The payload is empty.
@@ -58,6 +59,7 @@ impl Job for PurgeExpired {
         purge!(pool, "job_history", "../sql/purge/job_history.sql", keep.job_history_days);
         purge!(pool, "schedule_fires", "../sql/purge/schedule_fires.sql", keep.job_history_days);
         purge!(pool, "audit_differences", "../sql/purge/audit_differences.sql", keep.audit_difference_days);
+        purge!(pool, "twilio_processed_calls", "../sql/purge/twilio_processed_calls.sql", keep.twilio_processed_days);
         Ok(())
     }
 }

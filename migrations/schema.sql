@@ -24,6 +24,8 @@ BEGIN
     SELECT count(*) INTO entries FROM public.credit_transactions WHERE user_id = tenant AND call_id = into_call;
     UPDATE tally.call_events SET call_id = into_call WHERE user_id = tenant AND call_id = absorbed;
     UPDATE tally.call_aliases SET call_id = into_call WHERE user_id = tenant AND call_id = absorbed;
+    UPDATE tally.call_legs l SET call_id = into_call WHERE user_id = tenant AND call_id = absorbed
+        AND NOT EXISTS (SELECT FROM tally.call_legs k WHERE k.user_id = tenant AND k.call_id = into_call AND k.leg_key = l.leg_key);
     UPDATE public.follow_ups SET call_id = into_call WHERE user_id = tenant AND call_id = absorbed;
     UPDATE public.credit_transactions SET call_id = into_call, charge_no = charge_no + entries
     WHERE user_id = tenant AND call_id = absorbed;
@@ -228,6 +230,63 @@ BEGIN
 END $$;
 
 COMMENT ON FUNCTION tally.count_calls(tenant uuid, from_time timestamp with time zone, to_time timestamp with time zone) IS 'Figures of the calls of a tenant that began in [from_time, to_time), a row an agent, from the calls themselves.';
+
+CREATE FUNCTION tally.count_contacts() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'tally'
+    AS $$
+DECLARE
+    c record;
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        SELECT array_agg(user_id) AS tenants, array_agg(contact_id) AS contacts, array_agg(busy) AS busy, array_agg(no_answer) AS no_answer,
+               array_agg(failed) AS failed, array_agg(unanswered) AS unanswered, array_agg(NULL::timestamptz) AS last_before,
+               array_agg(last_after) AS last_after
+        INTO c
+        FROM (
+            SELECT user_id, contact_id, sum(busy_dials)::integer AS busy, sum(no_answer_dials)::integer AS no_answer,
+                   sum(failed_dials)::integer AS failed, sum(unanswered_sids)::integer AS unanswered, max(started_at) AS last_after
+            FROM new_rows WHERE contact_id IS NOT NULL GROUP BY 1, 2
+        ) d;
+    ELSIF TG_OP = 'UPDATE' THEN
+        SELECT array_agg(user_id) AS tenants, array_agg(contact_id) AS contacts, array_agg(busy) AS busy, array_agg(no_answer) AS no_answer,
+               array_agg(failed) AS failed, array_agg(unanswered) AS unanswered, array_agg(last_before) AS last_before,
+               array_agg(last_after) AS last_after
+        INTO c
+        FROM (
+            SELECT user_id, contact_id, sum(busy)::integer AS busy, sum(no_answer)::integer AS no_answer, sum(failed)::integer AS failed,
+                   sum(unanswered)::integer AS unanswered, max(last_before) AS last_before, max(last_after) AS last_after
+            FROM (
+                SELECT user_id, contact_id, -busy_dials AS busy, -no_answer_dials AS no_answer, -failed_dials AS failed,
+                       -unanswered_sids AS unanswered, started_at AS last_before, NULL::timestamptz AS last_after
+                FROM old_rows WHERE contact_id IS NOT NULL
+                UNION ALL
+                SELECT user_id, contact_id, busy_dials, no_answer_dials, failed_dials, unanswered_sids, NULL, started_at
+                FROM new_rows WHERE contact_id IS NOT NULL
+            ) sides
+            GROUP BY 1, 2
+        ) d
+        WHERE (busy, no_answer, failed, unanswered) <> (0, 0, 0, 0) OR last_before IS DISTINCT FROM last_after;
+    ELSE
+        SELECT array_agg(user_id) AS tenants, array_agg(contact_id) AS contacts, array_agg(busy) AS busy, array_agg(no_answer) AS no_answer,
+               array_agg(failed) AS failed, array_agg(unanswered) AS unanswered, array_agg(last_before) AS last_before,
+               array_agg(NULL::timestamptz) AS last_after
+        INTO c
+        FROM (
+            SELECT user_id, contact_id, -sum(busy_dials)::integer AS busy, -sum(no_answer_dials)::integer AS no_answer,
+                   -sum(failed_dials)::integer AS failed, -sum(unanswered_sids)::integer AS unanswered, max(started_at) AS last_before
+            FROM old_rows o
+            WHERE contact_id IS NOT NULL AND NOT (tally.removing_frozen() AND started_at < tally.frozen_before(user_id))
+            GROUP BY 1, 2
+        ) d
+        -- With the tenant its contacts go, too.
+        WHERE EXISTS (SELECT FROM public.users u WHERE u.id = d.user_id);
+    END IF;
+    IF c.tenants IS NOT NULL THEN
+        PERFORM tally.move_contacts(c.tenants, c.contacts, c.busy, c.no_answer, c.failed, c.unanswered, c.last_before, c.last_after);
+    END IF;
+    RETURN NULL;
+END $$;
 
 CREATE FUNCTION tally.derive_buckets(zone_name text, first_instant timestamp with time zone, last_instant timestamp with time zone) RETURNS TABLE(grain text, bucket_start timestamp with time zone, bucket_end timestamp with time zone, date date)
     LANGUAGE sql STABLE
@@ -805,6 +864,71 @@ CREATE FUNCTION tally.month_figures(tenant uuid, from_time timestamp with time z
     ;
         END $$;
 
+CREATE FUNCTION tally.move_contacts(tenants uuid[], contacts uuid[], busy integer[], no_answer integer[], failed integer[], unanswered integer[], last_before timestamp with time zone[], last_after timestamp with time zone[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'tally'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+DECLARE
+    some_lost CONSTANT boolean := EXISTS (SELECT FROM unnest(last_before, last_after) AS d (before, after)
+                                          WHERE d.before IS NOT NULL AND (d.after IS NULL OR d.after < d.before));
+BEGIN
+    -- Where a call went away, the latest of the others is looked up below: FOR UPDATE waits for calls that others are
+    -- linking to the contact at this moment, whose foreign keys hold it.
+    IF some_lost THEN
+        PERFORM FROM unnest(tenants, contacts) AS d (user_id, id) JOIN public.contacts k ON k.user_id = d.user_id AND k.id = d.id
+        ORDER BY k.user_id, k.phone_number, k.id FOR UPDATE OF k;
+    ELSE
+        -- So does whoever moves a call to a later time: another's look at the latest call waits for that.
+        PERFORM FROM unnest(tenants, contacts, last_before, last_after) AS d (user_id, id, before, after)
+        JOIN public.contacts k ON k.user_id = d.user_id AND k.id = d.id
+        WHERE d.before <> d.after
+        ORDER BY k.user_id, k.phone_number, k.id FOR KEY SHARE OF k;
+        PERFORM FROM unnest(tenants, contacts, busy, no_answer, failed, unanswered, last_after)
+                     AS d (user_id, id, busy, no_answer, failed, unanswered, last_after)
+        JOIN public.contacts k ON k.user_id = d.user_id AND k.id = d.id
+        WHERE (d.busy, d.no_answer, d.failed, d.unanswered) <> (0, 0, 0, 0)
+           OR k.last_contact_at IS NULL OR k.last_contact_at < d.last_after
+        ORDER BY k.user_id, k.phone_number, k.id FOR NO KEY UPDATE OF k;
+    END IF;
+    UPDATE public.contacts k
+    SET call_attempted_busy = greatest(0, k.call_attempted_busy + m.busy),
+        call_attempted_no_answer = greatest(0, k.call_attempted_no_answer + m.no_answer),
+        call_attempted_failed = greatest(0, k.call_attempted_failed + m.failed),
+        not_connected = greatest(0, k.not_connected + m.unanswered),
+        last_contact_at = m.last_call_at
+    FROM (
+        SELECT d.*, CASE
+                   WHEN d.last_before IS NULL OR d.last_after >= d.last_before THEN greatest(k.last_contact_at, d.last_after)
+                   WHEN k.last_contact_at > d.last_before THEN k.last_contact_at
+                   ELSE greatest(
+                       (SELECT max(c.started_at) FROM public.calls c WHERE c.user_id = d.user_id AND c.contact_id = d.id),
+                       (SELECT a.last_call_at FROM tally.contact_archive a WHERE a.user_id = d.user_id AND a.contact_id = d.id))
+               END AS last_call_at
+        FROM unnest(tenants, contacts, busy, no_answer, failed, unanswered, last_before, last_after)
+             AS d (user_id, id, busy, no_answer, failed, unanswered, last_before, last_after)
+        JOIN public.contacts k ON k.user_id = d.user_id AND k.id = d.id
+    ) m
+    WHERE k.user_id = m.user_id AND k.id = m.id
+      AND ((m.busy, m.no_answer, m.failed, m.unanswered) <> (0, 0, 0, 0) OR k.last_contact_at IS DISTINCT FROM m.last_call_at);
+    UPDATE public.customers c SET last_interaction_date = k.last_contact_at
+    FROM unnest(tenants, contacts) AS d (user_id, id)
+    JOIN public.contacts k ON k.user_id = d.user_id AND k.id = d.id
+    WHERE c.user_id = k.user_id AND c.contact_id = k.id AND c.last_interaction_date IS DISTINCT FROM k.last_contact_at;
+END $$;
+
+CREATE FUNCTION tally.open_ledger() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'tally'
+    AS $$
+BEGIN
+    INSERT INTO public.credit_transactions (user_id, type, amount_micros, balance_after_micros, description, created_at)
+    VALUES (NEW.id, CASE WHEN NEW.credits_micros > 0 THEN 'bonus' ELSE 'admin_adjustment' END, NEW.credits_micros, NEW.credits_micros,
+            'Opening balance', NEW.created_at);
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION tally.percentile(vals integer[], counts integer[], fraction double precision) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -854,6 +978,55 @@ CREATE FUNCTION tally.read_state(tenant uuid, from_time timestamp with time zone
 $$;
 
 COMMENT ON FUNCTION tally.read_state(tenant uuid, from_time timestamp with time zone, to_time timestamp with time zone, at_most integer) IS 'fresh: at most at_most quarters of the range are marked, so that reading it exactly is cheap. lag_seconds: age of the tenant''s oldest mark when it is not.';
+
+CREATE FUNCTION tally.recount_all_contacts() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'tally'
+    AS $$
+BEGIN
+    PERFORM tally.recount_contacts();
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION tally.recount_contacts(tenant uuid DEFAULT NULL::uuid) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'tally'
+    AS $$
+DECLARE
+    corrected bigint;
+BEGIN
+    -- Nobody changes a call of these contacts until this ends: a new call holds its contact.
+    PERFORM FROM public.contacts WHERE tenant IS NULL OR user_id = tenant ORDER BY user_id, phone_number, id FOR UPDATE;
+    UPDATE public.contacts k
+    SET call_attempted_busy = s.busy, call_attempted_no_answer = s.no_answer, call_attempted_failed = s.failed,
+        not_connected = s.unanswered, last_contact_at = s.last_call_at
+    FROM (
+        SELECT x.user_id, x.contact_id, sum(x.busy)::integer AS busy, sum(x.no_answer)::integer AS no_answer,
+               sum(x.failed)::integer AS failed, sum(x.unanswered)::integer AS unanswered, max(x.last_call_at) AS last_call_at
+        FROM (
+            SELECT user_id, id AS contact_id, 0 AS busy, 0 AS no_answer, 0 AS failed, 0 AS unanswered, NULL::timestamptz AS last_call_at
+            FROM public.contacts
+            UNION ALL
+            SELECT user_id, contact_id, busy_dials, no_answer_dials, failed_dials, unanswered_sids, started_at
+            FROM public.calls WHERE contact_id IS NOT NULL
+            UNION ALL
+            SELECT user_id, contact_id, busy_dials, no_answer_dials, failed_dials, unanswered_sids, last_call_at FROM tally.contact_archive
+        ) x
+        WHERE tenant IS NULL OR x.user_id = tenant
+        GROUP BY 1, 2
+    ) s
+    WHERE k.user_id = s.user_id AND k.id = s.contact_id
+      AND (k.call_attempted_busy, k.call_attempted_no_answer, k.call_attempted_failed, k.not_connected, k.last_contact_at)
+          IS DISTINCT FROM (s.busy, s.no_answer, s.failed, s.unanswered, s.last_call_at);
+    GET DIAGNOSTICS corrected = ROW_COUNT;
+    UPDATE public.customers c SET last_interaction_date = k.last_contact_at
+    FROM public.contacts k
+    WHERE (tenant IS NULL OR c.user_id = tenant) AND k.user_id = c.user_id AND k.id = c.contact_id
+      AND c.last_interaction_date IS DISTINCT FROM k.last_contact_at;
+    RETURN corrected;
+END $$;
+
+COMMENT ON FUNCTION tally.recount_contacts(tenant uuid) IS 'Repairs what verify found to differ; holds the tenant''s contacts while it runs.';
 
 CREATE FUNCTION tally.refresh_kpi_summary() RETURNS timestamp with time zone
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1038,6 +1211,16 @@ CREATE FUNCTION tally.stored_figures(tenant uuid, bucket_grain text, local_zone 
               AND r.zone = local_zone AND r.bucket_start <> ALL (other_than)
         $$;
 
+CREATE FUNCTION tally.take_last_interaction() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'tally'
+    AS $$
+BEGIN
+    SELECT last_contact_at INTO NEW.last_interaction_date
+    FROM public.contacts WHERE user_id = NEW.user_id AND id = NEW.contact_id FOR NO KEY UPDATE;
+    RETURN NEW;
+END $$;
+
 CREATE FUNCTION tally.touch_updated_at() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1177,7 +1360,6 @@ CREATE TABLE public.call_analytics_cache (
     missed_calls integer DEFAULT 0 NOT NULL,
     connection_rate numeric(5,2) GENERATED ALWAYS AS (round(((100.0 * (successful_calls)::numeric) / (NULLIF(total_calls, 0))::numeric), 2)) STORED,
     total_call_duration integer DEFAULT 0 NOT NULL,
-    average_call_duration numeric(12,2) GENERATED ALWAYS AS (round(((total_call_duration)::numeric / (NULLIF(successful_calls, 0))::numeric), 2)) STORED,
     hot_leads integer DEFAULT 0 NOT NULL,
     warm_leads integer DEFAULT 0 NOT NULL,
     cold_leads integer DEFAULT 0 NOT NULL,
@@ -1198,6 +1380,23 @@ CREATE TABLE public.call_analytics_cache (
     calculated_at timestamp with time zone DEFAULT now() NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    voicemail_calls integer DEFAULT 0 NOT NULL,
+    no_answer_calls integer DEFAULT 0 NOT NULL,
+    busy_calls integer DEFAULT 0 NOT NULL,
+    failed_outcome_calls integer DEFAULT 0 NOT NULL,
+    cancelled_calls integer DEFAULT 0 NOT NULL,
+    in_progress_calls integer DEFAULT 0 NOT NULL,
+    phone_calls integer DEFAULT 0 NOT NULL,
+    internet_calls integer DEFAULT 0 NOT NULL,
+    unknown_source_calls integer DEFAULT 0 NOT NULL,
+    talk_seconds bigint DEFAULT 0 NOT NULL,
+    credits_micros bigint DEFAULT 0 NOT NULL,
+    cost_micros bigint DEFAULT 0 NOT NULL,
+    p50_duration_seconds integer,
+    p95_duration_seconds integer,
+    distinct_contacts integer DEFAULT 0 NOT NULL,
+    average_call_duration numeric(12,2) GENERATED ALWAYS AS (round(((total_call_duration)::numeric / (NULLIF((successful_calls + voicemail_calls), 0))::numeric), 2)) STORED,
+    CONSTRAINT call_analytics_cache_outcomes_check CHECK ((total_calls = ((((((successful_calls + voicemail_calls) + no_answer_calls) + busy_calls) + failed_outcome_calls) + cancelled_calls) + in_progress_calls))),
     CONSTRAINT call_analytics_cache_period_start_check CHECK (
 CASE period_type
     WHEN 'weekly'::text THEN (EXTRACT(isodow FROM date_period) = (1)::numeric)
@@ -1206,6 +1405,8 @@ CASE period_type
 END),
     CONSTRAINT call_analytics_cache_period_type_check CHECK (((period_type)::text = ANY ((ARRAY['daily'::character varying, 'weekly'::character varying, 'monthly'::character varying])::text[])))
 );
+
+COMMENT ON COLUMN public.call_analytics_cache.p50_duration_seconds IS 'Exact, by the rule of tally.percentile, over the calls with talk; null without any.';
 
 CREATE TABLE public.calls (
     user_id uuid NOT NULL,
@@ -1248,9 +1449,14 @@ CREATE TABLE public.calls (
     call_disconnected_at timestamp with time zone,
     summary text,
     flags text[] DEFAULT '{}'::text[] NOT NULL,
+    busy_dials smallint DEFAULT 0 NOT NULL,
+    no_answer_dials smallint DEFAULT 0 NOT NULL,
+    failed_dials smallint DEFAULT 0 NOT NULL,
+    unanswered_sids smallint DEFAULT 0 NOT NULL,
     CONSTRAINT calls_attempt_check CHECK ((attempt >= 0)),
     CONSTRAINT calls_cost_check CHECK ((cost_micros >= 0)),
     CONSTRAINT calls_credits_check CHECK ((credits_micros >= 0)),
+    CONSTRAINT calls_dials_check CHECK (((busy_dials >= 0) AND (no_answer_dials >= 0) AND (failed_dials >= 0) AND (unanswered_sids >= 0))),
     CONSTRAINT calls_duration_check CHECK (((duration_seconds >= 0) AND (duration_minutes >= 0))),
     CONSTRAINT calls_lead_type_check CHECK (((lead_type)::text = ANY ((ARRAY['inbound'::character varying, 'outbound'::character varying])::text[]))),
     CONSTRAINT calls_outcome_check CHECK (((outcome)::text = ANY ((ARRAY['answered'::character varying, 'voicemail'::character varying, 'no_answer'::character varying, 'busy'::character varying, 'failed'::character varying, 'cancelled'::character varying, 'in_progress'::character varying])::text[]))),
@@ -1266,6 +1472,10 @@ END)::text))
 COMMENT ON COLUMN public.calls.phone_number IS 'The customer''s number as the provider gave it; null for web calls.';
 
 COMMENT ON COLUMN public.calls.started_at IS 'initiated_at, else the provider''s created_at, else the receive time: the time of every bucket, for the call and its lead.';
+
+COMMENT ON COLUMN public.calls.busy_dials IS 'Attempts of the call that came to this outcome; the same for no_answer_dials and failed_dials.';
+
+COMMENT ON COLUMN public.calls.unanswered_sids IS 'CallSids of the call that Twilio itself reported busy, no-answer, failed or canceled.';
 
 CREATE TABLE public.contacts (
     user_id uuid NOT NULL,
@@ -1283,10 +1493,21 @@ CREATE TABLE public.contacts (
     auto_creation_source character varying(50),
     is_customer boolean DEFAULT false NOT NULL,
     not_connected integer DEFAULT 0 NOT NULL,
+    call_attempted_busy integer DEFAULT 0 NOT NULL,
+    call_attempted_no_answer integer DEFAULT 0 NOT NULL,
+    call_attempted_failed integer DEFAULT 0 NOT NULL,
+    last_contact_at timestamp with time zone,
+    CONSTRAINT contacts_attempted_check CHECK (((call_attempted_busy >= 0) AND (call_attempted_no_answer >= 0) AND (call_attempted_failed >= 0))),
     CONSTRAINT contacts_auto_creation_source_check CHECK (((auto_creation_source)::text = ANY ((ARRAY['webhook'::character varying, 'manual'::character varying])::text[]))),
     CONSTRAINT contacts_not_connected_check CHECK ((not_connected >= 0)),
     CONSTRAINT contacts_phone_e164_check CHECK (((phone_e164)::text ~ '^\+[1-9][0-9]{6,14}$'::text))
 );
+
+COMMENT ON COLUMN public.contacts.not_connected IS 'Sum of unanswered_sids over the contact''s calls, those in history included.';
+
+COMMENT ON COLUMN public.contacts.call_attempted_busy IS 'Sum of busy_dials over the contact''s calls, those in history included; the same for call_attempted_no_answer and call_attempted_failed.';
+
+COMMENT ON COLUMN public.contacts.last_contact_at IS 'started_at of the latest call, those in history included.';
 
 CREATE SEQUENCE tally.credit_entry_seq
     START WITH 1
@@ -1310,7 +1531,9 @@ CREATE TABLE public.credit_transactions (
     charge_no integer,
     created_by uuid,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    idempotency_key character varying(255),
     CONSTRAINT credit_transactions_charge_check CHECK ((((call_id IS NULL) = (charge_no IS NULL)) AND (charge_no >= 0))),
+    CONSTRAINT credit_transactions_idempotency_key_check CHECK ((((idempotency_key)::text <> ''::text) AND ((stripe_payment_id)::text <> ''::text))),
     CONSTRAINT credit_transactions_sign_check CHECK (
 CASE type
     WHEN 'usage'::text THEN (amount_micros < 0)
@@ -1320,7 +1543,9 @@ END),
     CONSTRAINT credit_transactions_type_check CHECK (((type)::text = ANY ((ARRAY['purchase'::character varying, 'usage'::character varying, 'bonus'::character varying, 'admin_adjustment'::character varying, 'refund'::character varying])::text[])))
 );
 
-COMMENT ON TABLE public.credit_transactions IS 'Append-only ledger. For each call the sum of amount_micros is minus calls.credits_micros.';
+COMMENT ON TABLE public.credit_transactions IS 'Append-only ledger. A tenant''s balance is the sum of amount_micros; for each call the sum is minus calls.credits_micros.';
+
+COMMENT ON COLUMN public.credit_transactions.idempotency_key IS 'Names an entry made by hand, so that the same request again is not a second one; purchases are named by their payment.';
 
 CREATE TABLE public.customers (
     user_id uuid NOT NULL,
@@ -1340,39 +1565,6 @@ CREATE TABLE public.customers (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT customers_status_check CHECK (((status)::text = ANY ((ARRAY['Active'::character varying, 'Inactive'::character varying, 'Churned'::character varying, 'On Hold'::character varying])::text[])))
-);
-
-CREATE TABLE public.dashboard_cache (
-    user_id uuid NOT NULL,
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    cache_key character varying(100) NOT NULL,
-    cache_data jsonb NOT NULL,
-    generation bigint NOT NULL,
-    expires_at timestamp with time zone NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL
-);
-
-COMMENT ON COLUMN public.dashboard_cache.generation IS 'Sum of the generations of the tenant''s day and month buckets that the cache was built from; an older job never overwrites a newer cache.';
-
-CREATE TABLE public.follow_ups (
-    user_id uuid NOT NULL,
-    id uuid DEFAULT gen_random_uuid() NOT NULL,
-    lead_phone character varying(50) NOT NULL,
-    lead_email character varying(255),
-    lead_name character varying(255),
-    follow_up_date date NOT NULL,
-    remark text,
-    is_completed boolean GENERATED ALWAYS AS (((follow_up_status)::text = 'completed'::text)) STORED,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    created_by uuid,
-    completed_at timestamp with time zone,
-    completed_by uuid,
-    follow_up_status character varying(20) DEFAULT 'pending'::character varying NOT NULL,
-    call_id uuid,
-    CONSTRAINT follow_ups_completed_check CHECK ((((follow_up_status)::text = 'completed'::text) = (completed_at IS NOT NULL))),
-    CONSTRAINT follow_ups_status_check CHECK (((follow_up_status)::text = ANY ((ARRAY['pending'::character varying, 'completed'::character varying, 'cancelled'::character varying])::text[])))
 );
 
 CREATE TABLE public.lead_analytics (
@@ -1425,6 +1617,96 @@ CREATE TABLE public.lead_analytics (
 );
 
 COMMENT ON COLUMN public.lead_analytics.quality IS 'Band of total_score as a percentage of the tenant''s scale; qualified = hot or warm.';
+
+CREATE TABLE tally.contact_archive (
+    user_id uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    total_calls bigint DEFAULT 0 NOT NULL,
+    answered_calls bigint DEFAULT 0 NOT NULL,
+    talk_seconds bigint DEFAULT 0 NOT NULL,
+    total_minutes bigint DEFAULT 0 NOT NULL,
+    credits_micros bigint DEFAULT 0 NOT NULL,
+    cost_micros bigint DEFAULT 0 NOT NULL,
+    leads bigint DEFAULT 0 NOT NULL,
+    busy_dials integer DEFAULT 0 NOT NULL,
+    no_answer_dials integer DEFAULT 0 NOT NULL,
+    failed_dials integer DEFAULT 0 NOT NULL,
+    unanswered_sids integer DEFAULT 0 NOT NULL,
+    first_call_at timestamp with time zone,
+    last_call_at timestamp with time zone,
+    CONSTRAINT contact_archive_sums_check CHECK (((total_calls >= answered_calls) AND (answered_calls >= 0) AND (talk_seconds >= 0) AND (total_minutes >= 0) AND (credits_micros >= 0) AND (cost_micros >= 0) AND (leads >= 0) AND (busy_dials >= 0) AND (no_answer_dials >= 0) AND (failed_dials >= 0) AND (unanswered_sids >= 0))),
+    CONSTRAINT contact_archive_times_check CHECK ((first_call_at <= last_call_at))
+);
+
+COMMENT ON TABLE tally.contact_archive IS 'Sums over the calls of a contact that archive_calls has removed, added to in the transaction that removes them.';
+
+CREATE VIEW public.customer_figures WITH (security_invoker='true') AS
+ SELECT m.user_id,
+    m.id AS customer_id,
+    m.contact_id,
+    m.customer_reference_number,
+    m.status,
+    m.conversion_date,
+    (c.total_calls + COALESCE(a.total_calls, (0)::bigint)) AS total_calls,
+    (c.answered_calls + COALESCE(a.answered_calls, (0)::bigint)) AS answered_calls,
+    (c.talk_seconds + COALESCE(a.talk_seconds, (0)::bigint)) AS talk_seconds,
+    (c.total_minutes + COALESCE(a.total_minutes, (0)::bigint)) AS total_minutes,
+    (c.credits_micros + COALESCE(a.credits_micros, (0)::bigint)) AS credits_micros,
+    (c.cost_micros + COALESCE(a.cost_micros, (0)::bigint)) AS cost_micros,
+    (c.leads + COALESCE(a.leads, (0)::bigint)) AS leads,
+    LEAST(c.first_call_at, a.first_call_at) AS first_call_at,
+    GREATEST(c.last_call_at, a.last_call_at) AS last_call_at,
+    m.last_interaction_date
+   FROM ((public.customers m
+     CROSS JOIN LATERAL ( SELECT count(*) AS total_calls,
+            count(*) FILTER (WHERE ((k.outcome)::text = 'answered'::text)) AS answered_calls,
+            COALESCE(sum(k.duration_seconds), (0)::bigint) AS talk_seconds,
+            COALESCE(sum(k.duration_minutes), (0)::bigint) AS total_minutes,
+            (COALESCE(sum(k.credits_micros), (0)::numeric))::bigint AS credits_micros,
+            (COALESCE(sum(k.cost_micros), (0)::numeric))::bigint AS cost_micros,
+            count(*) FILTER (WHERE (EXISTS ( SELECT
+                   FROM public.lead_analytics l
+                  WHERE ((l.user_id = k.user_id) AND (l.call_id = k.id) AND ((l.analysis_type)::text = 'individual'::text))))) AS leads,
+            min(k.started_at) AS first_call_at,
+            max(k.started_at) AS last_call_at
+           FROM public.calls k
+          WHERE ((k.user_id = m.user_id) AND (k.contact_id = m.contact_id))) c)
+     LEFT JOIN tally.contact_archive a ON (((a.user_id = m.user_id) AND (a.contact_id = m.contact_id))));
+
+COMMENT ON VIEW public.customer_figures IS 'Lifetime figures of each customer, live: talk_seconds include voicemail, money is in micro-units, last_interaction_date is last_call_at as kept in customers.';
+
+CREATE TABLE public.dashboard_cache (
+    user_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    cache_key character varying(100) NOT NULL,
+    cache_data jsonb NOT NULL,
+    generation bigint NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON COLUMN public.dashboard_cache.generation IS 'Sum of the generations of the tenant''s day and month buckets that the cache was built from; an older job never overwrites a newer cache.';
+
+CREATE TABLE public.follow_ups (
+    user_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    lead_phone character varying(50) NOT NULL,
+    lead_email character varying(255),
+    lead_name character varying(255),
+    follow_up_date date NOT NULL,
+    remark text,
+    is_completed boolean GENERATED ALWAYS AS (((follow_up_status)::text = 'completed'::text)) STORED,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by uuid,
+    completed_at timestamp with time zone,
+    completed_by uuid,
+    follow_up_status character varying(20) DEFAULT 'pending'::character varying NOT NULL,
+    call_id uuid,
+    CONSTRAINT follow_ups_completed_check CHECK ((((follow_up_status)::text = 'completed'::text) = (completed_at IS NOT NULL))),
+    CONSTRAINT follow_ups_status_check CHECK (((follow_up_status)::text = ANY ((ARRAY['pending'::character varying, 'completed'::character varying, 'cancelled'::character varying])::text[])))
+);
 
 CREATE TABLE public.login_attempts (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -1827,8 +2109,12 @@ CREATE TABLE public.phone_numbers (
     is_active boolean DEFAULT true NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT phone_numbers_assignment_check CHECK (((assigned_to_agent_id IS NULL) OR (assigned_to_user_id IS NOT NULL)))
+    phone_e164 character varying(16),
+    CONSTRAINT phone_numbers_assignment_check CHECK (((assigned_to_agent_id IS NULL) OR (assigned_to_user_id IS NOT NULL))),
+    CONSTRAINT phone_numbers_phone_e164_check CHECK (((phone_e164)::text ~ '^\+[1-9][0-9]{6,14}$'::text))
 );
+
+COMMENT ON COLUMN public.phone_numbers.phone_e164 IS 'The number as webhooks are compared with it; null: phone_number is compared as it stands.';
 
 CREATE TABLE public.system_config (
     id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -1992,6 +2278,8 @@ CREATE TABLE tally.call_attempts (
     CONSTRAINT call_attempts_duration_seconds_check CHECK ((duration_seconds >= 0))
 );
 
+COMMENT ON COLUMN tally.call_attempts.started_at IS 'Null where only a later record tells of the dial.';
+
 CREATE TABLE tally.call_events (
     user_id uuid NOT NULL,
     call_id uuid NOT NULL,
@@ -2001,6 +2289,39 @@ CREATE TABLE tally.call_events (
     received_at timestamp with time zone NOT NULL,
     facts jsonb NOT NULL
 );
+
+CREATE TABLE tally.call_legs (
+    user_id uuid NOT NULL,
+    call_id uuid NOT NULL,
+    leg_key text NOT NULL,
+    kind text NOT NULL,
+    lifecycle text NOT NULL,
+    outcome text NOT NULL,
+    duration_seconds integer,
+    cost_reported numeric,
+    to_number text,
+    from_number text,
+    recording_url text,
+    hangup_by text,
+    hangup_reason text,
+    hangup_provider_code bigint,
+    termination_reason text,
+    started_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    CONSTRAINT call_legs_cost_reported_check CHECK ((cost_reported >= (0)::numeric)),
+    CONSTRAINT call_legs_duration_seconds_check CHECK ((duration_seconds >= 0)),
+    CONSTRAINT call_legs_kind_check CHECK ((kind = ANY (ARRAY['transfer'::text, 'child'::text]))),
+    CONSTRAINT call_legs_leg_key_check CHECK ((leg_key <> ''::text)),
+    CONSTRAINT call_legs_outcome_check CHECK ((outcome = ANY (ARRAY['answered'::text, 'voicemail'::text, 'no_answer'::text, 'busy'::text, 'failed'::text, 'cancelled'::text, 'in_progress'::text])))
+);
+
+COMMENT ON TABLE tally.call_legs IS 'Legs of a call that are no dials of it. Their seconds and prices are in no figure of the call.';
+
+COMMENT ON COLUMN tally.call_legs.leg_key IS 'The carrier''s id of the leg; transfer: and the attempt for one without.';
+
+COMMENT ON COLUMN tally.call_legs.cost_reported IS 'The number as reported. Its unit is not documented, so it is no money and is never summed.';
+
+COMMENT ON COLUMN tally.call_legs.started_at IS 'The carrier''s first word about the leg; null where only the call''s record tells of it, which gives no times.';
 
 CREATE VIEW tally.call_metrics AS
  SELECT c.user_id,
@@ -2159,7 +2480,7 @@ CREATE TABLE tally.inbox_pending (
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0');
 
-COMMENT ON COLUMN tally.inbox_pending.wait_key IS 'The CallSid whose Bolna execution a waiting Twilio event is waiting for.';
+COMMENT ON COLUMN tally.inbox_pending.wait_key IS 'The CallSid whose call a waiting Twilio event is waiting for: its own, or its parent''s if it is of a child leg.';
 
 CREATE TABLE tally.job_history (
     history_id bigint NOT NULL,
@@ -2454,6 +2775,9 @@ ALTER TABLE ONLY public.credit_transactions
     ADD CONSTRAINT credit_transactions_user_id_call_id_charge_no_key UNIQUE (user_id, call_id, charge_no);
 
 ALTER TABLE ONLY public.credit_transactions
+    ADD CONSTRAINT credit_transactions_user_id_idempotency_key_key UNIQUE (user_id, idempotency_key);
+
+ALTER TABLE ONLY public.credit_transactions
     ADD CONSTRAINT credit_transactions_user_id_stripe_payment_id_key UNIQUE (user_id, stripe_payment_id);
 
 ALTER TABLE ONLY public.customers
@@ -2540,6 +2864,12 @@ ALTER TABLE ONLY tally.call_attempts
 ALTER TABLE ONLY tally.call_events
     ADD CONSTRAINT call_events_pkey PRIMARY KEY (user_id, call_id, provider, body_sha256);
 
+ALTER TABLE ONLY tally.call_legs
+    ADD CONSTRAINT call_legs_pkey PRIMARY KEY (user_id, call_id, leg_key);
+
+ALTER TABLE ONLY tally.contact_archive
+    ADD CONSTRAINT contact_archive_pkey PRIMARY KEY (user_id, contact_id);
+
 ALTER TABLE ONLY tally.customer_counters
     ADD CONSTRAINT customer_counters_pkey PRIMARY KEY (user_id, year);
 
@@ -2625,7 +2955,7 @@ CREATE INDEX agent_analytics_grain_idx ON public.agent_analytics USING btree (us
 
 CREATE INDEX calls_agent_started_at_idx ON public.calls USING btree (user_id, agent_id, started_at);
 
-CREATE INDEX calls_contact_idx ON public.calls USING btree (user_id, contact_id) WHERE (contact_id IS NOT NULL);
+CREATE INDEX calls_contact_idx ON public.calls USING btree (user_id, contact_id, started_at) WHERE (contact_id IS NOT NULL);
 
 CREATE INDEX calls_started_at_idx ON public.calls USING btree (user_id, started_at);
 
@@ -2655,6 +2985,8 @@ CREATE INDEX password_reset_attempts_email_idx ON public.password_reset_attempts
 
 CREATE INDEX password_reset_attempts_ip_idx ON public.password_reset_attempts USING btree (ip_address, attempted_at);
 
+CREATE UNIQUE INDEX phone_numbers_active_e164_key ON public.phone_numbers USING btree (phone_e164) WHERE is_active;
+
 CREATE UNIQUE INDEX phone_numbers_active_number_key ON public.phone_numbers USING btree (phone_number) WHERE is_active;
 
 CREATE INDEX phone_numbers_user_idx ON public.phone_numbers USING btree (assigned_to_user_id);
@@ -2674,6 +3006,8 @@ CREATE INDEX backfill_units_next_idx ON tally.backfill_units USING btree (backfi
 CREATE INDEX backfills_running_idx ON tally.backfills USING btree (id) WHERE (state = 'running'::text);
 
 CREATE INDEX call_aliases_call_idx ON tally.call_aliases USING btree (user_id, call_id);
+
+CREATE INDEX call_legs_key_idx ON tally.call_legs USING btree (user_id, leg_key);
 
 CREATE INDEX dead_jobs_kind ON tally.dead_jobs USING btree (kind, dead_at);
 
@@ -2705,6 +3039,14 @@ CREATE TRIGGER agents_touch BEFORE UPDATE ON public.agents FOR EACH ROW EXECUTE 
 
 CREATE TRIGGER call_analytics_cache_touch BEFORE UPDATE ON public.call_analytics_cache FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
 
+CREATE TRIGGER calls_contacts_deleted AFTER DELETE ON public.calls REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.count_contacts();
+
+CREATE TRIGGER calls_contacts_inserted AFTER INSERT ON public.calls REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.count_contacts();
+
+CREATE TRIGGER calls_contacts_truncated AFTER TRUNCATE ON public.calls FOR EACH STATEMENT EXECUTE FUNCTION tally.recount_all_contacts();
+
+CREATE TRIGGER calls_contacts_updated AFTER UPDATE ON public.calls REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.count_contacts();
+
 CREATE TRIGGER calls_frozen_deleted AFTER DELETE ON public.calls REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.refuse_frozen_calls();
 
 CREATE TRIGGER calls_frozen_inserted AFTER INSERT ON public.calls REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.refuse_frozen_calls();
@@ -2728,6 +3070,8 @@ CREATE TRIGGER contacts_touch BEFORE UPDATE ON public.contacts FOR EACH ROW EXEC
 CREATE TRIGGER credit_transactions_call_inserted AFTER INSERT ON public.credit_transactions FOR EACH ROW WHEN ((new.call_id IS NOT NULL)) EXECUTE FUNCTION tally.check_charged_call();
 
 CREATE TRIGGER credit_transactions_call_updated AFTER UPDATE OF user_id, call_id ON public.credit_transactions FOR EACH ROW WHEN ((new.call_id IS NOT NULL)) EXECUTE FUNCTION tally.check_charged_call();
+
+CREATE TRIGGER customers_last_interaction BEFORE INSERT ON public.customers FOR EACH ROW EXECUTE FUNCTION tally.take_last_interaction();
 
 CREATE TRIGGER customers_reference BEFORE INSERT ON public.customers FOR EACH ROW EXECUTE FUNCTION tally.assign_customer_reference();
 
@@ -2762,6 +3106,8 @@ CREATE TRIGGER transcripts_touch BEFORE UPDATE ON public.transcripts FOR EACH RO
 CREATE TRIGGER users_forget AFTER DELETE ON public.users REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.forget_tenants();
 
 CREATE TRIGGER users_forget_audit AFTER DELETE ON public.users REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.forget_audit();
+
+CREATE TRIGGER users_open_ledger AFTER INSERT ON public.users FOR EACH ROW WHEN ((new.credits_micros <> 0)) EXECUTE FUNCTION tally.open_ledger();
 
 CREATE TRIGGER users_touch BEFORE UPDATE ON public.users FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
 
@@ -2831,6 +3177,15 @@ ALTER TABLE ONLY tally.call_attempts
 
 ALTER TABLE ONLY tally.call_events
     ADD CONSTRAINT call_events_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tally.call_legs
+    ADD CONSTRAINT call_legs_user_id_call_id_fkey FOREIGN KEY (user_id, call_id) REFERENCES public.calls(user_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tally.contact_archive
+    ADD CONSTRAINT contact_archive_user_id_contact_id_fkey FOREIGN KEY (user_id, contact_id) REFERENCES public.contacts(user_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tally.contact_archive
+    ADD CONSTRAINT contact_archive_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY tally.customer_counters
     ADD CONSTRAINT customer_counters_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
@@ -2941,6 +3296,12 @@ CREATE POLICY users_api ON public.users FOR SELECT TO tallyline_api USING ((id =
 
 CREATE POLICY users_worker ON public.users TO tallyline_worker USING (true) WITH CHECK (true);
 
+ALTER TABLE tally.contact_archive ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY contact_archive_api ON tally.contact_archive FOR SELECT TO tallyline_api USING ((user_id = public.current_tenant()));
+
+CREATE POLICY contact_archive_worker ON tally.contact_archive TO tallyline_worker USING (true) WITH CHECK (true);
+
 GRANT ALL ON SCHEMA public TO tallyline_owner;
 
 GRANT USAGE ON SCHEMA tally TO tallyline_worker;
@@ -2971,6 +3332,9 @@ GRANT ALL ON FUNCTION tally.check_charged_call() TO tallyline_worker;
 
 REVOKE ALL ON FUNCTION tally.count_calls(tenant uuid, from_time timestamp with time zone, to_time timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.count_calls(tenant uuid, from_time timestamp with time zone, to_time timestamp with time zone) TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.count_contacts() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.count_contacts() TO tallyline_worker;
 
 REVOKE ALL ON FUNCTION tally.derive_buckets(zone_name text, first_instant timestamp with time zone, last_instant timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.derive_buckets(zone_name text, first_instant timestamp with time zone, last_instant timestamp with time zone) TO tallyline_worker;
@@ -3049,6 +3413,12 @@ GRANT ALL ON FUNCTION tally.marked_quarters(tenant uuid, from_time timestamp wit
 REVOKE ALL ON FUNCTION tally.month_figures(tenant uuid, from_time timestamp with time zone, to_time timestamp with time zone, by_agent boolean, with_sets boolean, exact boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.month_figures(tenant uuid, from_time timestamp with time zone, to_time timestamp with time zone, by_agent boolean, with_sets boolean, exact boolean) TO tallyline_worker;
 
+REVOKE ALL ON FUNCTION tally.move_contacts(tenants uuid[], contacts uuid[], busy integer[], no_answer integer[], failed integer[], unanswered integer[], last_before timestamp with time zone[], last_after timestamp with time zone[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.move_contacts(tenants uuid[], contacts uuid[], busy integer[], no_answer integer[], failed integer[], unanswered integer[], last_before timestamp with time zone[], last_after timestamp with time zone[]) TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.open_ledger() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.open_ledger() TO tallyline_worker;
+
 REVOKE ALL ON FUNCTION tally.percentile(vals integer[], counts integer[], fraction double precision) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.percentile(vals integer[], counts integer[], fraction double precision) TO tallyline_worker;
 
@@ -3063,6 +3433,12 @@ GRANT ALL ON FUNCTION tally.range_end(tenant uuid, bucket_grain text, to_time ti
 
 REVOKE ALL ON FUNCTION tally.read_state(tenant uuid, from_time timestamp with time zone, to_time timestamp with time zone, at_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.read_state(tenant uuid, from_time timestamp with time zone, to_time timestamp with time zone, at_most integer) TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.recount_all_contacts() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.recount_all_contacts() TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.recount_contacts(tenant uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.recount_contacts(tenant uuid) TO tallyline_worker;
 
 REVOKE ALL ON FUNCTION tally.refresh_kpi_summary() FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.refresh_kpi_summary() TO tallyline_worker;
@@ -3094,6 +3470,9 @@ GRANT ALL ON FUNCTION tally.store_zone(zone_name text) TO tallyline_worker;
 REVOKE ALL ON FUNCTION tally.stored_figures(tenant uuid, bucket_grain text, local_zone text, from_time timestamp with time zone, to_time timestamp with time zone, by_agent boolean, with_sets boolean, other_than timestamp with time zone[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.stored_figures(tenant uuid, bucket_grain text, local_zone text, from_time timestamp with time zone, to_time timestamp with time zone, by_agent boolean, with_sets boolean, other_than timestamp with time zone[]) TO tallyline_worker;
 
+REVOKE ALL ON FUNCTION tally.take_last_interaction() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.take_last_interaction() TO tallyline_worker;
+
 REVOKE ALL ON FUNCTION tally.touch_updated_at() FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.touch_updated_at() TO tallyline_worker;
 
@@ -3122,14 +3501,20 @@ GRANT SELECT ON TABLE public.credit_transactions TO tallyline_api;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.customers TO tallyline_worker;
 GRANT SELECT ON TABLE public.customers TO tallyline_api;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.lead_analytics TO tallyline_worker;
+GRANT SELECT ON TABLE public.lead_analytics TO tallyline_api;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.contact_archive TO tallyline_worker;
+GRANT SELECT ON TABLE tally.contact_archive TO tallyline_api;
+
+GRANT SELECT ON TABLE public.customer_figures TO tallyline_worker;
+GRANT SELECT ON TABLE public.customer_figures TO tallyline_api;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.dashboard_cache TO tallyline_worker;
 GRANT SELECT ON TABLE public.dashboard_cache TO tallyline_api;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.follow_ups TO tallyline_worker;
 GRANT SELECT ON TABLE public.follow_ups TO tallyline_api;
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.lead_analytics TO tallyline_worker;
-GRANT SELECT ON TABLE public.lead_analytics TO tallyline_api;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.login_attempts TO tallyline_worker;
 
@@ -3224,6 +3609,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.call_aliases TO tallyline_worke
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.call_attempts TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.call_events TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.call_legs TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.call_metrics TO tallyline_worker;
 

@@ -10,10 +10,11 @@ use anyhow::{Context, bail};
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
+use tallyline_jobs::analyze_leads::{self, Analyzer, BreakerOptions};
 use tallyline_jobs::settings::{self, SettingsHandle};
 use tallyline_jobs::{
-    Backfill, DeliverNotifications, Deps, ProcessCallEvents, RollUp, archive_calls, audit_rollups, backfill,
-    deliver_notifications, extend_calendar, process_call_events, purge_expired, roll_up,
+    AnalyzeLeads, Backfill, CompleteLeads, DeliverNotifications, Deps, ProcessCallEvents, RollUp, archive_calls,
+    audit_rollups, backfill, deliver_notifications, extend_calendar, process_call_events, purge_expired, roll_up,
 };
 use tallyline_queue::{Hint, Missed, Overlap, Runner, ScheduleSpec};
 use tallyline_secrets::{SealingKey, sealing};
@@ -81,7 +82,10 @@ impl Daemon {
     ) -> anyhow::Result<Self> {
         let difference = tallyline_db::migrate::check(database_url).await?;
         if !difference.is_none() {
-            bail!("the database's schema is not this program's: {difference:?}; run `tallyline migrate`");
+            bail!(
+                "the database's schema is not this program's: {difference:?}; run `tallyline migrate`, \
+                 put back what is missing as in migrations/schema.sql"
+            );
         }
         let pool = connect(&config, database_url).await?;
         tallyline_db::pool::refuse_privileged(&pool).await?;
@@ -232,12 +236,13 @@ fn start_runner(
         .label(label)
         .schedules(schedule_specs(config)?, schedules);
     if works {
-        let rollup_hint = Hint::new();
+        let (rollup_hint, leads_hint) = (Hint::new(), Hint::new());
         let process = ProcessCallEvents {
             pool: pool.clone(),
             options: process_options(config),
             settings: deps.settings.clone(),
             rollup_hint: rollup_hint.clone(),
+            leads_hint: leads_hint.clone(),
         };
         let notify = DeliverNotifications::new(
             pool.clone(),
@@ -249,7 +254,12 @@ fn start_runner(
         builder = builder
             .drain(tallyline_jobs::process_drain(process, inbox_hint, config.process.concurrency))
             .drain(notify.into_drain())
-            .drain(tallyline_jobs::roll_up_drain(roll_up, &rollup_hint, config.roll_up.concurrency));
+            .drain(tallyline_jobs::roll_up_drain(roll_up, &rollup_hint, config.roll_up.concurrency))
+            .drain(tallyline_jobs::complete_drain(CompleteLeads { pool: pool.clone() }, &leads_hint));
+        if config.analyze_leads.concurrency > 0 {
+            let work = AnalyzeLeads { analyzer: analyzer(config, &deps, inbox_hint) };
+            builder = builder.drain(tallyline_jobs::analyze_drain(work, &leads_hint, config.analyze_leads.concurrency));
+        }
         if config.backfill.concurrency > 0 {
             let work = Backfill::new(pool.clone(), backfill_options(config), rollup_hint);
             builder = builder.drain(tallyline_jobs::backfill_drain(work, config.backfill.concurrency));
@@ -276,6 +286,7 @@ fn deps(config: &Config, pool: &PgPool, settings: SettingsHandle) -> anyhow::Res
             notification_days: keep.notification_days,
             job_history_days: keep.job_history_days,
             audit_difference_days: keep.audit_difference_days,
+            twilio_processed_days: keep.twilio_processed_days,
         },
         audit: audit_rollups::Options { tenants: config.audit.sample_tenants, buckets: config.audit.sample_buckets },
         archive: archive_calls::Options {
@@ -308,6 +319,26 @@ fn roll_up_options(config: &Config) -> roll_up::Options {
         kpi_debounce_seconds: config.refresh_kpi_summary.debounce_seconds,
         dashboards_debounce_seconds: config.rebuild_dashboards.debounce_seconds,
     }
+}
+
+fn analyzer(config: &Config, deps: &Deps, inbox_hint: &Hint) -> Analyzer {
+    let analyze = &config.analyze_leads;
+    let request_timeout = Duration::from_secs(analyze.request_timeout_seconds);
+    let options = analyze_leads::Options {
+        // A claim that ends before its request does would have it made twice.
+        lease: Duration::from_secs(analyze.lease_seconds).max(request_timeout * 2),
+        request_timeout,
+        max_attempts: analyze.max_attempts.max(1),
+        backoff: Duration::from_secs(analyze.backoff_seconds),
+        longest_backoff: Duration::from_secs(analyze.longest_backoff_seconds),
+        batch: analyze.batch_calls.max(1),
+        max_transcript_bytes: analyze.max_transcript_bytes,
+        breaker: BreakerOptions {
+            failures: analyze.breaker_failures.max(1),
+            open_for: Duration::from_secs(analyze.breaker_open_seconds),
+        },
+    };
+    Analyzer::new(deps.pool.clone(), deps.http.clone(), deps.sealing_key.clone(), options, inbox_hint.clone())
 }
 
 fn backfill_options(config: &Config) -> backfill::Options {

@@ -9,9 +9,12 @@ mod soak;
 mod stage;
 
 mod fresh;
+mod histories;
 mod process;
 mod rebuild;
 mod roll_up;
+#[path = "../../tests/support/histories.rs"]
+mod sent_histories;
 
 use std::process::ExitCode;
 
@@ -36,6 +39,8 @@ enum Command {
     Fresh(fresh::Args),
     /// Events a second from inbox to calls, beside one transaction an event
     Process(process::Args),
+    /// Random histories sent at once: each stored call beside the fold of its stored events
+    Histories(histories::Args),
 }
 
 #[tokio::main]
@@ -46,6 +51,7 @@ async fn main() -> ExitCode {
         Command::Rebuild(args) => rebuild::run(args).await,
         Command::Fresh(args) => fresh::run(args).await,
         Command::Process(args) => process::run(args).await,
+        Command::Histories(args) => histories::run(args).await,
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -2,7 +2,11 @@
 //!
 //! The execution id is the identity of a call; CallSids are aliases. A call that
 //! only Twilio has spoken of is adopted by the new execution that names its
-//! CallSid, or taken into the row that the execution has already.
+//! CallSid, or taken into the row that the execution has already. An event of a
+//! child leg goes where its parent is, and never makes a call.
+
+mod joins;
+mod known;
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,8 +15,10 @@ use sqlx::types::Json;
 use tallyline_model::Provider;
 use uuid::Uuid;
 
+use self::joins::Joins;
+use self::known::{Known, named_sids};
 use super::ProcessError;
-use super::claim::PendingId;
+use super::claim::{Lanes, PendingId};
 use super::intake::{Intake, Parsed};
 use super::rows::EventRow;
 
@@ -25,40 +31,15 @@ const SID_NAME: &str = "call_sid:";
 pub(super) struct Assigned {
     /// Tenant and call, each once, in order.
     pub(super) calls: Vec<(Uuid, Uuid)>,
-    /// Agents of calls that only Twilio has spoken of, by the number's assignment.
+    /// Agents of calls whose events name none, by the number's assignment.
     pub(super) agents_by_number: HashMap<(Uuid, Uuid), Uuid>,
-}
-
-/// What the database knows of the ids that the batch names.
-#[derive(Debug, Default)]
-struct Known {
-    by_execution: HashMap<(Uuid, String), Uuid>,
-    by_sid: HashMap<(Uuid, String), SidCall>,
-    agents: HashSet<(Uuid, String)>,
-    by_number: HashMap<(Uuid, String), Uuid>,
-}
-
-#[derive(Debug)]
-struct SidCall {
-    call_id: Uuid,
-    has_execution: bool,
-}
-
-/// Takes out of quarantine what was there for want of a call or an agent that the
-/// batch's executions bring; the next batch applies it.
-pub(super) async fn release_quarantined(tx: &mut PgConnection, intake: &Intake) -> Result<(), sqlx::Error> {
-    let named = intake.parsed.iter().filter(|p| p.event.provider == Provider::Bolna);
-    let keys = named.flat_map(|p| [&p.event.call_sid, &p.event.execution_id].map(|key| (p.id.user_id, key.clone())));
-    let (user_ids, keys): (Vec<Uuid>, Vec<String>) = keys.filter_map(|(user, key)| Some((user, key?))).unzip();
-    sqlx::query_file!("../sql/process/release_quarantined.sql", &user_ids, &keys).execute(tx).await?;
-    Ok(())
 }
 
 /// Twilio events that wait for a CallSid which the batch's executions name.
 pub(super) async fn waiting_for(tx: &mut PgConnection, intake: &Intake) -> Result<Vec<PendingId>, sqlx::Error> {
     let named = intake.parsed.iter().filter(|p| p.event.provider == Provider::Bolna);
     let (user_ids, sids): (Vec<Uuid>, Vec<String>) =
-        named.filter_map(|p| Some((p.id.user_id, p.event.call_sid.clone()?))).unzip();
+        named.flat_map(|p| named_sids(&p.event).map(|sid| (p.id.user_id, sid.clone()))).unzip();
     if sids.is_empty() {
         return Ok(Vec::new());
     }
@@ -68,46 +49,50 @@ pub(super) async fn waiting_for(tx: &mut PgConnection, intake: &Intake) -> Resul
 
 /// Files each event under its call; moves those that cannot be to `quarantined`
 /// or `waiting`.
-pub(super) async fn assign(tx: &mut PgConnection, intake: &mut Intake) -> Result<Assigned, ProcessError> {
-    let mut known = look_up(tx, intake).await?;
-    absorb(tx, &mut known, intake).await?;
-    let mut assigned = Assigned::default();
-    let mut rows = Vec::new();
-    let adoptions = adoptions(&known, intake);
-    let mut sid_calls: HashMap<(Uuid, String), Uuid> = HashMap::new();
+pub(super) async fn assign(
+    tx: &mut PgConnection,
+    lanes: &Lanes,
+    intake: &mut Intake,
+) -> Result<Assigned, ProcessError> {
+    let mut known = known::look_up(tx, lanes, intake).await?;
+    let joins = joins::find(&known, intake);
+    joins.absorb(tx, &mut known).await?;
+    let mut filing = Filing { known, joins, ..Filing::default() };
 
     // Bolna first: its events say which execution a CallSid belongs to.
     let mut parsed = std::mem::take(&mut intake.parsed);
     // Those that name their agent before those that do not.
     parsed.sort_by_key(|p| (p.event.provider, p.event.agent_ref.is_none(), p.id.inbox_id));
-    let mut placed_executions = HashSet::new();
-    for event in parsed {
-        let tenant = event.id.user_id;
-        let placed = match event.event.provider {
-            Provider::Bolna | Provider::Analysis => place_execution(&known, &adoptions, &placed_executions, &event),
-            Provider::Twilio => place_sid(&known, &sid_calls, &event, &mut assigned),
-        };
-        match placed {
-            Place::Call(call_id) => {
-                if event.event.provider == Provider::Bolna {
-                    placed_executions.extend(event.event.execution_id.clone().map(|id| (tenant, id)));
-                    sid_calls.extend(event.event.call_sid.clone().map(|sid| ((tenant, sid), call_id)));
-                }
-                assigned.calls.push((tenant, call_id));
-                rows.push(EventRow::new(call_id, &event)?);
-                intake.parsed.push(event);
-            }
+    let (mut children, others): (Vec<Parsed>, Vec<Parsed>) =
+        parsed.into_iter().partition(|p| p.event.parent_call_sid.is_some());
+    for event in others {
+        match filing.place(&event) {
+            Place::Call(call_id) => filing.file(intake, event, call_id)?,
             Place::Wait(sid) => intake.waiting.push((event.id, sid)),
             Place::Quarantine(reason, wait_key) => intake.quarantine(&event, reason, wait_key),
         }
     }
-    assigned.calls.sort_unstable();
-    assigned.calls.dedup();
-    adopt(tx, adoptions).await?;
-    if !rows.is_empty() {
-        sqlx::query_file!("../sql/process/insert_events.sql", Json(&rows) as _).execute(tx).await?;
+    // Legs of legs come after the legs that they are of.
+    loop {
+        let found;
+        (found, children) = children.into_iter().partition(|event| filing.call_of_leg(event).is_some());
+        if found.is_empty() {
+            break;
+        }
+        for event in found {
+            if let Some(call_id) = filing.call_of_leg(&event) {
+                filing.file(intake, event, call_id)?;
+            }
+        }
     }
-    Ok(assigned)
+    for event in children {
+        let parent = event.event.parent_call_sid.clone().unwrap_or_default();
+        match event.waited {
+            true => intake.quarantine(&event, "no_call", Some(parent)),
+            false => intake.waiting.push((event.id, parent)),
+        }
+    }
+    filing.write(tx).await
 }
 
 enum Place {
@@ -116,161 +101,154 @@ enum Place {
     Quarantine(&'static str, Option<String>),
 }
 
-/// Where an event goes that names its execution.
-fn place_execution(
-    known: &Known,
-    adoptions: &HashMap<(Uuid, Uuid), Uuid>,
-    placed: &HashSet<(Uuid, String)>,
-    parsed: &Parsed,
-) -> Place {
-    let tenant = parsed.id.user_id;
-    let Some(execution) = &parsed.event.execution_id else {
-        return Place::Quarantine("no_id", None);
-    };
-    let own_id = execution_call_id(tenant, execution);
-    let existing = known.by_execution.get(&(tenant, execution.clone())).copied();
-    if parsed.event.provider == Provider::Bolna {
-        match &parsed.event.agent_ref {
-            Some(agent) if !known.agents.contains(&(tenant, agent.clone())) => {
-                return Place::Quarantine("unknown_agent", Some(agent.clone()));
-            }
-            None if existing.is_none() && !placed.contains(&(tenant, execution.clone())) => {
-                return Place::Quarantine("no_agent", Some(execution.clone()));
-            }
-            _ => {}
-        }
-    }
-    let call_id = existing.or_else(|| adoptions.get(&(tenant, own_id)).copied()).unwrap_or(own_id);
-    Place::Call(call_id)
+/// The batch's events on the way to their calls.
+#[derive(Debug, Default)]
+struct Filing {
+    known: Known,
+    joins: Joins,
+    assigned: Assigned,
+    rows: Vec<EventRow>,
+    /// Executions of which an event is filed.
+    executions: HashSet<(Uuid, String)>,
+    /// Calls by the sids that this batch has named for their dials and legs.
+    by_sid: HashMap<(Uuid, String), Uuid>,
+    by_leg: HashMap<(Uuid, String), Uuid>,
+    /// Executions and sids that an event in quarantine may be there for want of.
+    brought: HashSet<(Uuid, String)>,
+    /// Sids that only the carrier has named, and nobody before this batch.
+    new_sids: HashSet<(Uuid, String)>,
 }
 
-/// New executions that name the CallSid of a call which only Twilio has spoken
-/// of: from the call id that the execution would get to that call's.
-fn adoptions(known: &Known, intake: &Intake) -> HashMap<(Uuid, Uuid), Uuid> {
-    let mut found = HashMap::new();
-    // A call is one execution's: the first that names it.
-    let mut taken: HashMap<(Uuid, Uuid), &str> = HashMap::new();
-    for parsed in intake.parsed.iter().filter(|p| p.event.provider == Provider::Bolna) {
-        let tenant = parsed.id.user_id;
-        let (Some(execution), Some(sid)) = (&parsed.event.execution_id, &parsed.event.call_sid) else { continue };
-        let is_new = !known.by_execution.contains_key(&(tenant, execution.clone()));
-        if let Some(call) = known.by_sid.get(&(tenant, sid.clone())).filter(|call| is_new && !call.has_execution)
-            && *taken.entry((tenant, call.call_id)).or_insert(execution) == execution
-        {
-            found.insert((tenant, execution_call_id(tenant, execution)), call.call_id);
+impl Filing {
+    fn place(&mut self, parsed: &Parsed) -> Place {
+        match parsed.event.provider {
+            Provider::Bolna | Provider::Analysis => self.place_execution(parsed),
+            Provider::Twilio => self.place_sid(parsed),
         }
     }
-    found
+
+    /// Where an event goes that names its execution.
+    fn place_execution(&mut self, parsed: &Parsed) -> Place {
+        let tenant = parsed.id.user_id;
+        let Some(execution) = &parsed.event.execution_id else {
+            return Place::Quarantine("no_id", None);
+        };
+        let own_id = execution_call_id(tenant, execution);
+        let existing = self.known.by_execution.get(&(tenant, execution.clone())).copied();
+        let adopted = self.joins.adopted.get(&(tenant, own_id)).copied();
+        let call_id = existing.or(adopted).unwrap_or(own_id);
+        if parsed.event.provider == Provider::Bolna {
+            match &parsed.event.agent_ref {
+                Some(agent) if !self.known.agents.contains(&(tenant, agent.clone())) => {
+                    return Place::Quarantine("unknown_agent", Some(agent.clone()));
+                }
+                None if existing.is_none() && !self.executions.contains(&(tenant, execution.clone())) => {
+                    let Some(agent_id) = self.known.agent_of_number(parsed) else {
+                        return Place::Quarantine("no_agent", Some(execution.clone()));
+                    };
+                    self.assigned.agents_by_number.insert((tenant, call_id), agent_id);
+                }
+                _ => {}
+            }
+        }
+        Place::Call(call_id)
+    }
+
+    /// Where a Twilio event goes: to the call of its CallSid, else it waits, and
+    /// in the end becomes a call of its own if its number belongs to an agent.
+    fn place_sid(&mut self, parsed: &Parsed) -> Place {
+        let tenant = parsed.id.user_id;
+        let Some(sid) = &parsed.event.call_sid else {
+            return Place::Quarantine("bad_sid", None);
+        };
+        if let Some(call_id) = self.call_of(tenant, sid) {
+            return Place::Call(call_id);
+        }
+        if !parsed.waited {
+            return Place::Wait(sid.clone());
+        }
+        match self.known.agent_of_number(parsed) {
+            Some(agent_id) => {
+                let call_id = Uuid::new_v5(&tenant, format!("{SID_NAME}{sid}").as_bytes());
+                self.assigned.agents_by_number.insert((tenant, call_id), agent_id);
+                Place::Call(call_id)
+            }
+            None => Place::Quarantine("no_call", Some(sid.clone())),
+        }
+    }
+
+    /// The call of a child leg: its parent's, or the one whose record names it.
+    fn call_of_leg(&self, parsed: &Parsed) -> Option<Uuid> {
+        let tenant = parsed.id.user_id;
+        let sids = [&parsed.event.parent_call_sid, &parsed.event.call_sid];
+        let parent = sids[0].as_ref().and_then(|parent| self.call_of(tenant, parent));
+        parent.or_else(|| self.call_with_leg(tenant, sids[1].as_ref()?))
+    }
+
+    /// The call that has a sid for a dial, or else for a leg.
+    fn call_of(&self, tenant: Uuid, sid: &str) -> Option<Uuid> {
+        let key = (tenant, sid.to_owned());
+        let known = || self.known.by_sid.get(&key).map(|call| call.call_id);
+        self.by_sid.get(&key).copied().or_else(known).or_else(|| self.call_with_leg(tenant, sid))
+    }
+
+    fn call_with_leg(&self, tenant: Uuid, sid: &str) -> Option<Uuid> {
+        let key = (tenant, sid.to_owned());
+        self.by_leg.get(&key).or_else(|| self.known.by_leg.get(&key)).copied()
+    }
+
+    fn file(&mut self, intake: &mut Intake, parsed: Parsed, call_id: Uuid) -> Result<(), ProcessError> {
+        let (tenant, event) = (parsed.id.user_id, &parsed.event);
+        let keyed = |name: &Option<String>| name.clone().map(|name| (tenant, name));
+        match event.provider {
+            Provider::Bolna => {
+                self.brought.extend(named_sids(event).chain(&event.execution_id).map(|name| (tenant, name.clone())));
+                self.executions.extend(keyed(&event.execution_id));
+                self.by_sid.extend(keyed(&event.call_sid).map(|key| (key, call_id)));
+                let transfer = event.facts.transfer.as_ref().and_then(|transfer| keyed(&transfer.call_sid));
+                self.by_leg.extend(transfer.map(|key| (key, call_id)));
+            }
+            Provider::Twilio => {
+                if let Some(sid) = &event.call_sid
+                    && self.call_of(tenant, sid).is_none()
+                {
+                    self.new_sids.insert((tenant, sid.clone()));
+                    let by_sid = if event.parent_call_sid.is_some() { &mut self.by_leg } else { &mut self.by_sid };
+                    by_sid.insert((tenant, sid.clone()), call_id);
+                }
+            }
+            Provider::Analysis => {}
+        }
+        self.assigned.calls.push((tenant, call_id));
+        self.rows.push(EventRow::new(call_id, &parsed)?);
+        intake.parsed.push(parsed);
+        Ok(())
+    }
+
+    async fn write(self, tx: &mut PgConnection) -> Result<Assigned, ProcessError> {
+        self.joins.adopt(tx).await?;
+        if !self.rows.is_empty() {
+            sqlx::query_file!("../sql/process/insert_events.sql", Json(&self.rows) as _).execute(&mut *tx).await?;
+        }
+        // Only what was filed brings anything: two events that lack the same would
+        // take each other out of quarantine for ever.
+        let new_sids = self.new_sids.iter().cloned();
+        let (user_ids, keys): (Vec<Uuid>, Vec<String>) = self.brought.into_iter().chain(new_sids).unzip();
+        if !keys.is_empty() {
+            sqlx::query_file!("../sql/process/release_quarantined.sql", &user_ids, &keys).execute(&mut *tx).await?;
+        }
+        if !self.new_sids.is_empty() {
+            // Legs of a call that only Twilio speaks of may have come before it.
+            let (user_ids, sids): (Vec<Uuid>, Vec<String>) = self.new_sids.into_iter().unzip();
+            sqlx::query_file!("../sql/process/wake_waiting.sql", &user_ids, &sids).execute(tx).await?;
+        }
+        let mut assigned = self.assigned;
+        assigned.calls.sort_unstable();
+        assigned.calls.dedup();
+        Ok(assigned)
+    }
 }
 
 fn execution_call_id(tenant: Uuid, execution: &str) -> Uuid {
     Uuid::new_v5(&tenant, format!("{EXECUTION_NAME}{execution}").as_bytes())
-}
-
-/// Where a Twilio event goes: to the call of its CallSid, else it waits, and
-/// in the end becomes a call of its own if its number belongs to an agent.
-fn place_sid(
-    known: &Known,
-    sid_calls: &HashMap<(Uuid, String), Uuid>,
-    parsed: &Parsed,
-    assigned: &mut Assigned,
-) -> Place {
-    let tenant = parsed.id.user_id;
-    let Some(sid) = &parsed.event.call_sid else {
-        return Place::Quarantine("bad_sid", None);
-    };
-    let key = (tenant, sid.clone());
-    if let Some(&call_id) = sid_calls.get(&key) {
-        return Place::Call(call_id);
-    }
-    if let Some(call) = known.by_sid.get(&key) {
-        return Place::Call(call.call_id);
-    }
-    if !parsed.waited {
-        return Place::Wait(sid.clone());
-    }
-    let agent =
-        parsed.event.facts.agent_number.as_ref().and_then(|number| known.by_number.get(&(tenant, number.clone())));
-    match agent {
-        Some(&agent_id) => {
-            let call_id = Uuid::new_v5(&tenant, format!("{SID_NAME}{sid}").as_bytes());
-            assigned.agents_by_number.insert((tenant, call_id), agent_id);
-            Place::Call(call_id)
-        }
-        None => Place::Quarantine("no_call", Some(sid.clone())),
-    }
-}
-
-async fn look_up(tx: &mut PgConnection, intake: &Intake) -> Result<Known, sqlx::Error> {
-    let pairs = |of: fn(&Parsed) -> Option<String>| -> (Vec<Uuid>, Vec<String>) {
-        let named: HashSet<(Uuid, String)> =
-            intake.parsed.iter().filter_map(|p| Some((p.id.user_id, of(p)?))).collect();
-        named.into_iter().unzip()
-    };
-    let mut known = Known::default();
-
-    let (user_ids, executions) = pairs(|p| p.event.execution_id.clone());
-    let rows =
-        sqlx::query_file!("../sql/process/calls_by_execution.sql", &user_ids, &executions).fetch_all(&mut *tx).await?;
-    known.by_execution = rows.into_iter().map(|row| ((row.user_id, row.execution_id), row.id)).collect();
-
-    let (user_ids, sids) = pairs(|p| p.event.call_sid.clone());
-    let rows = sqlx::query_file!("../sql/process/calls_by_sid.sql", &user_ids, &sids).fetch_all(&mut *tx).await?;
-    for row in rows {
-        let call = SidCall { call_id: row.call_id, has_execution: row.execution_id.is_some() };
-        known.by_sid.insert((row.user_id, row.call_sid), call);
-    }
-
-    let (user_ids, refs) = pairs(|p| p.event.agent_ref.clone());
-    let rows = sqlx::query_file!("../sql/process/agents_by_ref.sql", &user_ids, &refs).fetch_all(&mut *tx).await?;
-    known.agents = rows.into_iter().map(|row| (row.user_id, row.bolna_agent_id)).collect();
-
-    let (user_ids, numbers) = pairs(|p| p.event.facts.agent_number.clone().filter(|_| p.waited));
-    let rows = sqlx::query_file!("../sql/process/agents_by_number.sql", &user_ids, &numbers).fetch_all(tx).await?;
-    known.by_number = rows.into_iter().map(|row| ((row.user_id, row.phone_number), row.id)).collect();
-    Ok(known)
-}
-
-/// Executions that have a row already and turn out to be the call of a CallSid
-/// that only Twilio has spoken of: two rows become one.
-async fn absorb(tx: &mut PgConnection, known: &mut Known, intake: &Intake) -> Result<(), sqlx::Error> {
-    let mut absorbed: HashMap<(Uuid, Uuid), Uuid> = HashMap::new();
-    for parsed in intake.parsed.iter().filter(|p| p.event.provider == Provider::Bolna) {
-        let tenant = parsed.id.user_id;
-        let (Some(execution), Some(sid)) = (&parsed.event.execution_id, &parsed.event.call_sid) else { continue };
-        let Some(&call_id) = known.by_execution.get(&(tenant, execution.clone())) else { continue };
-        if let Some(call) = known.by_sid.get(&(tenant, sid.clone())).filter(|call| !call.has_execution) {
-            absorbed.entry((tenant, call.call_id)).or_insert(call_id);
-        }
-    }
-    if absorbed.is_empty() {
-        return Ok(());
-    }
-    for ((tenant, _), call) in &mut known.by_sid {
-        if let Some(&into) = absorbed.get(&(*tenant, call.call_id)) {
-            *call = SidCall { call_id: into, has_execution: true };
-        }
-    }
-    let (mut user_ids, mut gone, mut into) = (Vec::new(), Vec::new(), Vec::new());
-    for ((user_id, absorbed), call_id) in absorbed {
-        user_ids.push(user_id);
-        gone.push(absorbed);
-        into.push(call_id);
-    }
-    sqlx::query_file!("../sql/process/absorb_calls.sql", &user_ids, &gone, &into).fetch_one(tx).await?;
-    Ok(())
-}
-
-async fn adopt(tx: &mut PgConnection, adoptions: HashMap<(Uuid, Uuid), Uuid>) -> Result<(), sqlx::Error> {
-    if adoptions.is_empty() {
-        return Ok(());
-    }
-    let (mut user_ids, mut old_ids, mut new_ids) = (Vec::new(), Vec::new(), Vec::new());
-    for ((user_id, old_id), new_id) in adoptions {
-        user_ids.push(user_id);
-        old_ids.push(old_id);
-        new_ids.push(new_id);
-    }
-    sqlx::query_file!("../sql/process/adopt_events.sql", &user_ids, &old_ids, &new_ids).execute(tx).await?;
-    Ok(())
 }

@@ -48,7 +48,8 @@ pub(super) async fn fold(tx: &mut PgConnection, assigned: &Assigned) -> Result<V
         let events = events.remove(&key).unwrap_or_default();
         // Analyses without their call stay filed until it comes.
         if let Some(state) = merge(&events) {
-            states.push((key, state, unanswered(&events)));
+            let unanswered = unanswered(&events, &state);
+            states.push((key, state, unanswered));
         }
     }
     let agents = agents(tx, &states).await?;
@@ -71,13 +72,16 @@ pub(super) async fn fold(tx: &mut PgConnection, assigned: &Assigned) -> Result<V
     Ok(folded)
 }
 
-/// CallSids that Twilio says were not connected, with the status.
-fn unanswered(events: &[Event]) -> Vec<(String, String)> {
+/// CallSids of the call's own dials that Twilio says were not connected, with the
+/// status.
+fn unanswered(events: &[Event], state: &CallState) -> Vec<(String, String)> {
+    let is_dial = |sid: &String| state.call_sids.binary_search_by(|(dial, _)| dial.cmp(sid)).is_ok();
     let mut found: Vec<(String, String)> = events
         .iter()
         .filter(|e| e.provider == tallyline_model::Provider::Twilio)
         .filter(|e| matches!(e.status.as_str(), "busy" | "no-answer" | "failed" | "canceled"))
-        .filter_map(|e| Some((e.call_sid.clone()?, e.status.clone())))
+        .filter(|e| e.parent_call_sid.is_none())
+        .filter_map(|e| Some((e.call_sid.clone().filter(is_dial)?, e.status.clone())))
         .collect();
     found.sort();
     found.dedup_by(|a, b| a.0 == b.0);

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use sqlx::{PgConnection, PgPool};
+use tallyline_model::{Scales, Thresholds};
 use uuid::Uuid;
 
 /// A tenant's lane as claimed.
@@ -17,11 +18,10 @@ pub(super) struct Lane {
 #[derive(Debug, Clone)]
 pub(super) struct Tenant {
     pub(super) default_country_code: Option<String>,
-    pub(super) score_scale: i16,
-    pub(super) dimension_scale: i16,
-    pub(super) hot_threshold_percent: i16,
-    pub(super) warm_threshold_percent: i16,
-    pub(super) cold_threshold_percent: i16,
+    pub(super) scales: Scales,
+    pub(super) thresholds: Thresholds,
+    /// Who makes the tenant's analyses; `off` where nothing was set.
+    pub(super) analysis_provider: String,
     pub(super) billing_pulse_seconds: i32,
     pub(super) credits_per_minute_micros: i64,
 }
@@ -62,17 +62,21 @@ pub(super) async fn claim_event(pool: &PgPool, id: PendingId) -> Result<i32, sql
 pub(super) async fn lock_lanes(tx: &mut PgConnection, ids: &[PendingId]) -> Result<Lanes, sqlx::Error> {
     let mut user_ids: Vec<Uuid> = ids.iter().map(|id| id.user_id).collect();
     user_ids.dedup();
-    let rows = sqlx::query_file!("../sql/process/lock_lanes.sql", &user_ids).fetch_all(tx).await?;
+    let held = sqlx::query_file_scalar!("../sql/process/lock_lanes.sql", &user_ids).fetch_all(&mut *tx).await?;
+    // In a statement of its own: what was set before the lane was let go of is seen.
+    let rows = sqlx::query_file!("../sql/process/tenant_settings.sql", &held).fetch_all(tx).await?;
     Ok(rows
         .into_iter()
         .map(|row| {
             let tenant = Tenant {
                 default_country_code: row.default_country_code,
-                score_scale: row.score_scale,
-                dimension_scale: row.dimension_scale,
-                hot_threshold_percent: row.hot_threshold_percent,
-                warm_threshold_percent: row.warm_threshold_percent,
-                cold_threshold_percent: row.cold_threshold_percent,
+                scales: Scales { total: row.score_scale.into(), dimension: row.dimension_scale.into() },
+                thresholds: Thresholds {
+                    hot_percent: row.hot_threshold_percent.into(),
+                    warm_percent: row.warm_threshold_percent.into(),
+                    cold_percent: row.cold_threshold_percent.into(),
+                },
+                analysis_provider: row.analysis_provider,
                 billing_pulse_seconds: row.billing_pulse_seconds,
                 credits_per_minute_micros: row.credits_per_minute_micros,
             };

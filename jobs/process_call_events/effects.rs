@@ -1,7 +1,5 @@
 //! Everything that a batch writes about its calls, one statement a table.
 
-use std::collections::HashMap;
-
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use tallyline_model::{CallState, normalise_e164};
@@ -9,31 +7,30 @@ use uuid::Uuid;
 
 use super::Options;
 use super::ProcessError;
+use super::analyses;
 use super::calls::Folded;
 use super::claim::{Lanes, Tenant};
+use super::contacts;
 use super::follow_ups;
 use super::ledger::{self, Charge};
-use super::rows::{
-    ANONYMOUS, AttemptRow, CallRow, ContactRow, LeadRow, TranscriptRow, UnansweredRow, cut, speaker_segments,
-};
+use super::legs;
+use super::rows::{AttemptRow, CallRow, LeadRow, TranscriptRow, UnansweredRow, cut, speaker_segments};
 
-/// Contacts by tenant and number.
-type Contacts = HashMap<(Uuid, String), Uuid>;
-
-/// Writes calls, contacts, attempts, aliases, transcripts, leads, follow-ups and charges.
+/// Writes calls, contacts, attempts, legs, aliases, transcripts, leads, follow-ups and charges.
 pub(super) async fn write(
     tx: &mut PgConnection,
     lanes: &Lanes,
-    folded: Vec<Folded>,
+    mut folded: Vec<Folded>,
     options: &Options,
 ) -> Result<(), ProcessError> {
     if folded.is_empty() {
         return Ok(());
     }
+    folded.iter_mut().for_each(|call| fit_analysis(lanes, call));
     let numbers: Vec<Option<String>> = folded.iter().map(|call| number_of(lanes, call)).collect();
-    let contacts = upsert_contacts(tx, &folded, &numbers).await?;
+    let contacts = contacts::find_or_make(tx, &folded, &numbers).await?;
     let contact_ids: Vec<Option<Uuid>> =
-        folded.iter().zip(&numbers).map(|(call, number)| contact_of(call, number.as_deref(), &contacts)).collect();
+        folded.iter().zip(&numbers).map(|(call, number)| contacts.of(call, number.as_deref())).collect();
 
     let mut charges = Vec::new();
     let mut rows = Vec::with_capacity(folded.len());
@@ -42,88 +39,49 @@ pub(super) async fn write(
         let bill = ledger::bill(&call.state, call.before.as_ref().and_then(|before| before.terms), tenant);
         let charged = call.before.as_ref().map_or(0, |before| before.credits_micros);
         charges.push(Charge { user_id: call.user_id, call_id: call.id, micros: bill.credits_micros - charged });
-        rows.push(CallRow::new((call.user_id, call.id), call.agent_id, contact_id, bill, &call.state));
+        rows.push(CallRow::new(
+            (call.user_id, call.id),
+            call.agent_id,
+            contact_id,
+            bill,
+            &call.state,
+            call.unanswered.len(),
+        ));
     }
     sqlx::query_file!("../sql/process/upsert_calls.sql", Json(&rows) as _).execute(&mut *tx).await?;
     write_attempts(tx, &folded).await?;
+    legs::write(tx, &folded).await?;
     write_aliases(tx, &folded).await?;
-    write_transcripts(tx, &folded).await?;
+    legs::delete_vanished(tx, &folded).await?;
+    analyses::request(tx, lanes, &folded).await?;
+    write_transcripts(tx, lanes, &folded).await?;
     write_leads(tx, lanes, &folded).await?;
     follow_ups::write(tx, &folded, &numbers, options.follow_up_default_days).await?;
-    count_not_connected(tx, &folded, &contact_ids).await?;
+    note_unanswered(tx, &folded, &contact_ids).await?;
     ledger::write(tx, charges).await?;
     Ok(())
+}
+
+/// Holds the analysis against the tenant's scales, before anything is made of it.
+fn fit_analysis(lanes: &Lanes, call: &mut Folded) {
+    let Some(scales) = lanes.get(&call.user_id).map(|tenant| tenant.scales) else { return };
+    if let Some(analysis) = &mut call.state.analysis {
+        call.state.flags.extend(tallyline_model::scores::fit(analysis, scales));
+        call.state.flags.sort();
+        call.state.flags.dedup();
+    }
 }
 
 fn tenant_of<'a>(lanes: &'a Lanes, call: &Folded) -> Option<&'a Tenant> {
     lanes.get(&call.user_id)
 }
 
-/// The customer's number in E.164; none for web calls and anonymous callers.
+/// The customer's number in E.164; none for web calls and anonymous callers. Of
+/// several the last that can be dialled, so that a later word such as `anonymous`
+/// unties no contact that an earlier batch has tied.
 fn number_of(lanes: &Lanes, call: &Folded) -> Option<String> {
     let country_code = tenant_of(lanes, call)?.default_country_code.as_deref();
-    normalise_e164(call.state.customer_number.as_deref()?, country_code)
-}
-
-/// A call keeps its contact unless its number says another one.
-fn contact_of(call: &Folded, number: Option<&str>, contacts: &Contacts) -> Option<Uuid> {
-    number
-        .and_then(|number| contacts.get(&(call.user_id, number.to_owned())).copied())
-        .or_else(|| call.before.as_ref().and_then(|before| before.contact_id))
-}
-
-async fn upsert_contacts(
-    tx: &mut PgConnection,
-    folded: &[Folded],
-    numbers: &[Option<String>],
-) -> Result<Contacts, sqlx::Error> {
-    let mut rows: HashMap<(Uuid, String), ContactRow> = HashMap::new();
-    for (call, number) in folded.iter().zip(numbers) {
-        let Some(number) = number else { continue };
-        let said = contact_row(call, number);
-        let key = (call.user_id, number.clone());
-        match rows.get_mut(&key) {
-            None => {
-                rows.insert(key, said);
-            }
-            Some(known) => fill(known, said),
-        }
-    }
-    let mut rows: Vec<ContactRow> = rows.into_values().collect();
-    rows.sort_by(|a, b| (a.user_id, &a.phone_e164).cmp(&(b.user_id, &b.phone_e164)));
-    if rows.is_empty() {
-        return Ok(Contacts::new());
-    }
-    sqlx::query_file!("../sql/process/insert_contacts.sql", Json(&rows) as _).execute(&mut *tx).await?;
-    let found = sqlx::query_file!("../sql/process/fill_contacts.sql", Json(&rows) as _).fetch_all(tx).await?;
-    Ok(found.into_iter().map(|row| ((row.user_id, row.phone_e164), row.id)).collect())
-}
-
-fn contact_row(call: &Folded, number: &str) -> ContactRow {
-    let lead = call.state.analysis.as_ref();
-    let name = call
-        .state
-        .customer_name
-        .as_deref()
-        .or_else(|| lead.and_then(|l| l.extracted_name.as_deref()))
-        .unwrap_or(ANONYMOUS);
-    ContactRow {
-        user_id: call.user_id,
-        phone_e164: number.to_owned(),
-        name: cut(name, 255),
-        email: lead.and_then(|l| l.extracted_email.as_deref()).map(|e| cut(e, 255)),
-        company: lead.and_then(|l| l.company_name.as_deref()).map(|c| cut(c, 255)),
-        call_id: call.id,
-    }
-}
-
-/// Takes from `said` what `known` does not have yet.
-fn fill(known: &mut ContactRow, said: ContactRow) {
-    if known.name == ANONYMOUS {
-        known.name = said.name;
-    }
-    known.email = known.email.take().or(said.email);
-    known.company = known.company.take().or(said.company);
+    call.state.customer_numbers.iter().find_map(|number| normalise_e164(number, country_code))
 }
 
 async fn write_attempts(tx: &mut PgConnection, folded: &[Folded]) -> Result<(), sqlx::Error> {
@@ -162,7 +120,7 @@ async fn write_aliases(tx: &mut PgConnection, folded: &[Folded]) -> Result<(), s
     Ok(())
 }
 
-async fn write_transcripts(tx: &mut PgConnection, folded: &[Folded]) -> Result<(), sqlx::Error> {
+async fn write_transcripts(tx: &mut PgConnection, lanes: &Lanes, folded: &[Folded]) -> Result<(), sqlx::Error> {
     let rows: Vec<TranscriptRow> = folded
         .iter()
         .filter_map(|call| {
@@ -172,7 +130,8 @@ async fn write_transcripts(tx: &mut PgConnection, folded: &[Folded]) -> Result<(
                 call_id: call.id,
                 speaker_segments: speaker_segments(&content),
                 content,
-                analysed: call.state.analysis.is_some(),
+                analysed: call.state.analysis.is_some() && !analyses::is_unanswered(&call.state),
+                unanalysed_status: analyses::unanalysed_status(&call.state, tenant_of(lanes, call)?),
             })
         })
         .collect();
@@ -186,14 +145,23 @@ async fn write_leads(tx: &mut PgConnection, lanes: &Lanes, folded: &[Folded]) ->
     let row = |call: &Folded, state: &CallState| {
         Some(LeadRow::new((call.user_id, call.id), tenant_of(lanes, call)?, state, state.analysis.as_ref()?))
     };
-    let rows: Vec<LeadRow> = folded.iter().filter_map(|call| row(call, &call.state)).collect();
+    let (unanswered, others): (Vec<&Folded>, Vec<&Folded>) = folded
+        .iter()
+        .filter(|call| call.state.analysis.is_some())
+        .partition(|call| analyses::is_unanswered(&call.state));
+    if !unanswered.is_empty() {
+        let (user_ids, call_ids): (Vec<Uuid>, Vec<Uuid>) =
+            unanswered.iter().map(|call| (call.user_id, call.id)).unzip();
+        sqlx::query_file!("../sql/process/delete_leads.sql", &user_ids, &call_ids).execute(&mut *tx).await?;
+    }
+    let rows: Vec<LeadRow> = others.into_iter().filter_map(|call| row(call, &call.state)).collect();
     if !rows.is_empty() {
         sqlx::query_file!("../sql/process/upsert_leads.sql", Json(&rows) as _).execute(tx).await?;
     }
     Ok(())
 }
 
-async fn count_not_connected(
+async fn note_unanswered(
     tx: &mut PgConnection,
     folded: &[Folded],
     contact_ids: &[Option<Uuid>],
@@ -212,7 +180,12 @@ async fn count_not_connected(
         })
         .collect();
     if !rows.is_empty() {
-        sqlx::query_file!("../sql/process/count_not_connected.sql", Json(&rows) as _).execute(tx).await?;
+        sqlx::query_file!("../sql/process/note_unanswered.sql", Json(&rows) as _).execute(&mut *tx).await?;
+    }
+    let legs = folded.iter().flat_map(|call| call.state.legs.iter().map(|leg| (call.user_id, leg.key.clone())));
+    let (user_ids, sids): (Vec<Uuid>, Vec<String>) = legs.unzip();
+    if !sids.is_empty() {
+        sqlx::query_file!("../sql/process/forget_legs.sql", &user_ids, &sids).execute(tx).await?;
     }
     Ok(())
 }

@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
-use tallyline_model::{CallState, Direction, LeadAnalysis};
+use tallyline_model::{CallState, Direction, LeadAnalysis, Outcome};
 use uuid::Uuid;
 
 use super::ProcessError;
 use super::claim::{PendingId, Tenant};
+use super::details;
 use super::intake::Parsed;
 use super::ledger::Bill;
 
@@ -74,6 +75,8 @@ pub(super) struct ContactRow {
     pub(super) email: Option<String>,
     pub(super) company: Option<String>,
     pub(super) call_id: Uuid,
+    /// Latest start of the batch's calls of this number.
+    pub(super) last_call_at: DateTime<Utc>,
 }
 
 #[derive(Debug, Serialize)]
@@ -94,9 +97,12 @@ pub(super) struct CallRow {
     completed_at: Option<DateTime<Utc>>,
     call_source: &'static str,
     caller_name: Option<String>,
+    caller_email: Option<String>,
     lead_type: Option<&'static str>,
     duration_seconds: i64,
     bolna_execution_id: Option<String>,
+    bolna_call_config: Value,
+    bolna_voice_settings: Value,
     bolna_metadata: Value,
     attempt: i32,
     cost_micros: i64,
@@ -111,6 +117,10 @@ pub(super) struct CallRow {
     flags: Vec<String>,
     billing_pulse_seconds: Option<i32>,
     credits_per_minute_micros: Option<i64>,
+    busy_dials: i16,
+    no_answer_dials: i16,
+    failed_dials: i16,
+    unanswered_sids: i16,
 }
 
 impl CallRow {
@@ -120,7 +130,9 @@ impl CallRow {
         contact_id: Option<Uuid>,
         bill: Bill,
         state: &CallState,
+        unanswered_sids: usize,
     ) -> Self {
+        let dials = |outcome: Outcome| small(state.attempts.iter().filter(|dial| dial.outcome == outcome).count());
         CallRow {
             user_id,
             id,
@@ -138,10 +150,13 @@ impl CallRow {
             completed_at: state.completed_at,
             call_source: state.source.as_str(),
             caller_name: state.customer_name.as_deref().map(|n| cut(n, NAME_CHARS)),
+            caller_email: state.customer_email.as_deref().map(|e| cut(e, NAME_CHARS)),
             lead_type: state.direction.map(Direction::as_str),
             duration_seconds: state.duration_seconds,
             bolna_execution_id: state.execution_id.clone(),
-            bolna_metadata: bolna_metadata(state),
+            bolna_call_config: details::call_config(state),
+            bolna_voice_settings: details::voice_settings(&state.usage),
+            bolna_metadata: details::metadata(state),
             attempt: state.attempt,
             cost_micros: state.cost_micros,
             billing_settled: state.billing_settled,
@@ -155,27 +170,17 @@ impl CallRow {
             flags: state.flags.clone(),
             billing_pulse_seconds: bill.terms.map(|terms| terms.pulse_seconds),
             credits_per_minute_micros: bill.terms.map(|terms| terms.credits_per_minute_micros),
+            busy_dials: dials(Outcome::Busy),
+            no_answer_dials: dials(Outcome::NoAnswer),
+            failed_dials: dials(Outcome::Failed),
+            unanswered_sids: small(unanswered_sids),
         }
     }
 }
 
-/// What the provider says of a call beyond the columns.
-fn bolna_metadata(state: &CallState) -> Value {
-    let mut map = serde_json::Map::new();
-    let mut put = |key: &str, value: Value| {
-        if !value.is_null() {
-            map.insert(key.to_owned(), value);
-        }
-    };
-    put("cost_legs_micros", serde_json::json!(state.cost_legs));
-    put("extracted_data", state.extracted_data.clone().unwrap_or(Value::Null));
-    put("error_message", state.error_message.clone().into());
-    put("smart_status", state.smart_status.clone().into());
-    put("answered_by_voice_mail", state.answered_by_voice_mail.into());
-    put("agent_number", state.agent_number.clone().into());
-    put("conversation_seconds", state.conversation_seconds.map(|d| d.to_string()).into());
-    put("event_count", state.event_count.into());
-    Value::Object(map)
+/// No call has so many dials that this cuts anything.
+fn small(count: usize) -> i16 {
+    i16::try_from(count).unwrap_or(i16::MAX)
 }
 
 #[derive(Debug, Serialize)]
@@ -186,7 +191,7 @@ pub(super) struct AttemptRow {
     pub(super) lifecycle: String,
     pub(super) outcome: &'static str,
     pub(super) call_sid: Option<String>,
-    pub(super) started_at: DateTime<Utc>,
+    pub(super) started_at: Option<DateTime<Utc>>,
     pub(super) ended_at: Option<DateTime<Utc>>,
     pub(super) duration_seconds: i64,
 }
@@ -198,6 +203,8 @@ pub(super) struct TranscriptRow {
     pub(super) content: String,
     pub(super) speaker_segments: Value,
     pub(super) analysed: bool,
+    /// What is said of it while nobody has analysed it and nobody is about to.
+    pub(super) unanalysed_status: &'static str,
 }
 
 /// Turns of a transcript; a line without a speaker goes on with the turn before.
@@ -243,8 +250,8 @@ pub(super) struct LeadRow {
     engagement_health: Option<String>,
     engagement_score: Option<i32>,
     total_score: Option<i32>,
-    score_scale: i16,
-    dimension_scale: i16,
+    score_scale: i32,
+    dimension_scale: i32,
     quality: Option<&'static str>,
     lead_status_tag: Option<String>,
     reasoning: Value,
@@ -260,6 +267,7 @@ pub(super) struct LeadRow {
     demo_book_datetime: Option<DateTime<Utc>>,
     phone_number: Option<String>,
     analysis_timestamp: Option<DateTime<Utc>>,
+    transcript_summary: Option<String>,
 }
 
 impl LeadRow {
@@ -285,9 +293,9 @@ impl LeadRow {
             engagement_health: level(&lead.engagement_health),
             engagement_score: lead.engagement_score,
             total_score: lead.total_score,
-            score_scale: tenant.score_scale,
-            dimension_scale: tenant.dimension_scale,
-            quality: lead.total_score.map(|total| quality(total, tenant)),
+            score_scale: tenant.scales.total,
+            dimension_scale: tenant.scales.dimension,
+            quality: lead.total_score.map(|total| tenant.thresholds.quality(total, tenant.scales)),
             lead_status_tag: lead.lead_status_tag.as_deref().map(|t| cut(t, TAG_CHARS)),
             reasoning: if lead.reasoning.is_null() { serde_json::json!({}) } else { lead.reasoning.clone() },
             company_name: name(&lead.company_name),
@@ -302,22 +310,8 @@ impl LeadRow {
             demo_book_datetime: lead.demo_book_datetime,
             phone_number: state.customer_number.as_deref().map(|n| cut(n, NUMBER_CHARS)),
             analysis_timestamp: state.analysis_at,
+            transcript_summary: lead.transcript_summary.clone().or_else(|| state.summary.clone()),
         }
-    }
-}
-
-/// The band of a total score by the tenant's thresholds, which are percentages
-/// of its scale.
-fn quality(total_score: i32, tenant: &Tenant) -> &'static str {
-    let reaches = |percent: i16| i64::from(total_score) * 100 >= i64::from(percent) * i64::from(tenant.score_scale);
-    if reaches(tenant.hot_threshold_percent) {
-        "hot"
-    } else if reaches(tenant.warm_threshold_percent) {
-        "warm"
-    } else if reaches(tenant.cold_threshold_percent) {
-        "cold"
-    } else {
-        "unqualified"
     }
 }
 
@@ -329,27 +323,6 @@ pub(super) fn cut(text: &str, max: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn tenant(score_scale: i16) -> Tenant {
-        Tenant {
-            default_country_code: None,
-            score_scale,
-            dimension_scale: 3,
-            hot_threshold_percent: 80,
-            warm_threshold_percent: 60,
-            cold_threshold_percent: 40,
-            billing_pulse_seconds: 60,
-            credits_per_minute_micros: 1_000_000,
-        }
-    }
-
-    #[test]
-    fn thresholds_are_percentages_of_the_tenants_scale() {
-        let bands =
-            |scale, scores: &[i32]| -> Vec<&str> { scores.iter().map(|&s| quality(s, &tenant(scale))).collect() };
-        assert_eq!(bands(15, &[15, 12, 11, 9, 8, 6, 5]), ["hot", "hot", "warm", "warm", "cold", "cold", "unqualified"]);
-        assert_eq!(bands(100, &[80, 79, 60, 59, 40, 39]), ["hot", "warm", "warm", "cold", "cold", "unqualified"]);
-    }
 
     #[test]
     fn a_line_without_a_speaker_goes_on_with_the_turn_before() {

@@ -132,6 +132,7 @@ impl fmt::Display for Explanation {
 }
 
 /// A figure that differs from the calls, from the rows below it, or (for money) from the ledger.
+/// What lies in no bucket (money, contacts, customers) has no grain.
 ///
 /// `figure` is the name of a column, or `row` for a row that is missing (its
 /// calls are `expected`) or has no calls (its own count is `found`), or `bucket`
@@ -142,12 +143,12 @@ pub struct Difference {
     pub user_id: Uuid,
     /// The agent; none for the tenant's own rows.
     pub agent_id: Option<Uuid>,
-    /// Size of the bucket; none for money.
+    /// Size of the bucket; none for what lies in no bucket.
     #[serde(serialize_with = "grain_name")]
     pub grain: Option<Grain>,
-    /// Start of the bucket; none for money.
+    /// Start of the bucket; none for what lies in no bucket.
     pub bucket_start: Option<DateTime<Utc>>,
-    /// End of the bucket; none for money.
+    /// End of the bucket; none for what lies in no bucket.
     pub bucket_end: Option<DateTime<Utc>>,
     /// What differs.
     pub figure: &'static str,
@@ -204,14 +205,25 @@ impl Difference {
             (Some(Grain::Quarter), _) => "tally.quarter_rollups",
             (Some(_), None) => "user_analytics",
             (Some(_), Some(_)) => "agent_analytics",
-            (None, _) if self.figure == "credits_micros" => "users",
-            (None, _) => "credit_transactions",
+            (None, _) => match self.figure {
+                "credits_micros" | "balance_micros" => "users",
+                "calls_with_wrong_dials" => "calls",
+                "calls_with_two_leads" => "lead_analytics",
+                "contacts_counted_wrongly" | "contacts_with_wrong_last_contact" => "contacts",
+                "customers_with_wrong_last_interaction" => "customers",
+                _ => "credit_transactions",
+            },
         }
     }
 
     fn source(&self) -> &'static str {
         match (self.grain, self.figure) {
             (None, "credits_micros") => "the newest entry of credit_transactions",
+            (None, "balance_micros") => "the sum of credit_transactions",
+            (None, "entries_out_of_chain") => "the entries before them",
+            (None, "calls_with_wrong_dials") => "attempts and events",
+            (None, "contacts_counted_wrongly") => "attempts, events and history",
+            (None, "contacts_with_wrong_last_contact" | "customers_with_wrong_last_interaction") => "calls and history",
             (Some(_), "bucket_end" | "date" | "hour") => "the calendar",
             (Some(_), "zone") => "users",
             _ => self.below(),

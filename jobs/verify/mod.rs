@@ -5,6 +5,7 @@
 //! Buckets that are marked are known to be behind and are skipped. Each tier is
 //! compared with the same calls, and besides, for itself, with the rows below
 //! it: a parent is the sum of its children, a tenant's row that of its agents'.
+//! The ledger is compared with calls and balance, contacts with attempts and events.
 //! [`sample_tenant`] looks at a few buckets only, and reads no more than those.
 
 mod charges;
@@ -13,6 +14,7 @@ mod compare;
 mod difference;
 mod explain;
 mod marks;
+mod people;
 mod ranges;
 mod repair;
 mod rows;
@@ -46,9 +48,9 @@ pub struct VerifyOptions {
     pub from: Option<DateTime<Utc>>,
     /// Only up to this instant (exclusive) and to the end of its local day. Of a
     /// month that is not wholly between `from` and `to` only hours and days are
-    /// checked; with either of them the tenant's charges are not.
+    /// checked; with either of them the tenant's ledger, contacts and customers are not.
     pub to: Option<DateTime<Utc>>,
-    /// Only some of each tenant's months, and not the tenant's charges.
+    /// Only some of each tenant's months, and not the tenant's ledger, contacts and customers.
     pub sample: Option<Sample>,
 }
 

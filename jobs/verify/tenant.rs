@@ -14,7 +14,7 @@ use super::difference::Against;
 use super::marks::Marks;
 use super::ranges::{self, Stretch};
 use super::rows::StoredRow;
-use super::{VerifyError, VerifyOptions, VerifyReport, charges, explain};
+use super::{VerifyError, VerifyOptions, VerifyReport, charges, explain, people};
 
 /// One snapshot for marks, rows and calls: a difference is then never a change
 /// that happened in between.
@@ -44,7 +44,9 @@ pub(super) async fn check(
     let archive = Archive::load(&mut tx, user_id).await?;
     charges::check_balance(&mut tx, user_id, report).await?;
     if options.from.is_none() && options.to.is_none() && options.sample.is_none() {
+        charges::check_ledger(&mut tx, user_id, report).await?;
         charges::check_charges(&mut tx, user_id, report).await?;
+        people::check(&mut tx, user_id, report).await?;
     }
     let stretches = stretches(&mut tx, user_id, &calendar, options).await?;
     let before = report.differences.len();

@@ -88,13 +88,14 @@ async fn drive(config: &Config, daemon: &Daemon, args: &Args) -> anyhow::Result<
         duplicates: 0.05,
         reorder: 0.10,
         late: 0.02,
+        withheld: 0.0,
         seed: args.seed,
         concurrency: 32,
         now: now(),
         days: 45,
     };
     let bar = progress_bar("sending");
-    let ledger = simulate::run(&targets, options, |progress| show(&bar, progress)).await?;
+    let ledger = simulate::run(&targets, options, None, |progress| show(&bar, progress)).await?;
     bar.finish_and_clear();
     println!(
         "sent      {} webhooks over HTTP, {} of them different; 5 % twice, 10 % of the calls shuffled, 2 % late",

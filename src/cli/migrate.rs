@@ -30,7 +30,7 @@ async fn check(url: &str, json: bool) -> anyhow::Result<Outcome> {
         let named = |list: &[(i64, String)]| -> Vec<i64> { list.iter().map(|(version, _)| *version).collect() };
         println!(
             "{}",
-            serde_json::json!({ "pending": named(&difference.pending), "changed": named(&difference.changed), "unknown": difference.unknown })
+            serde_json::json!({ "pending": named(&difference.pending), "changed": named(&difference.changed), "unknown": difference.unknown, "missing": difference.missing })
         );
     } else if difference.is_none() {
         println!("up to date");
@@ -43,6 +43,9 @@ async fn check(url: &str, json: bool) -> anyhow::Result<Outcome> {
         }
         for version in &difference.unknown {
             println!("unknown  {version}: applied by another version of this program");
+        }
+        for name in &difference.missing {
+            println!("missing  {name}: dropped or disabled since");
         }
     }
     Ok(if difference.is_none() { Outcome::Fine } else { Outcome::ProblemsFound })

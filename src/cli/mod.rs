@@ -4,13 +4,17 @@
 //! 3 something needed cannot be reached, 4 refused.
 
 mod agent;
+mod analyses;
 mod backfill;
 mod context;
+mod credits;
+mod customer;
 mod db;
 mod demo;
 mod follow_up;
 mod migrate;
 mod notify;
+mod number;
 mod provision;
 mod run;
 mod settings;
@@ -18,6 +22,7 @@ mod simulate;
 mod status;
 mod table;
 mod tenant;
+mod tenant_analysis;
 mod trail;
 mod verify;
 
@@ -73,10 +78,22 @@ enum Command {
     /// Agents of a tenant
     #[command(subcommand)]
     Agent(agent::Command),
+    /// A tenant's ledger: purchases, bonuses, adjustments
+    #[command(subcommand)]
+    Credits(credits::Command),
+    /// Contacts that bought, and what they have come to
+    #[command(subcommand)]
+    Customer(customer::Command),
+    /// The platform's telephone numbers, and whose they are
+    #[command(subcommand)]
+    Number(number::Command),
     /// Send made-up traffic to a receiver and write down what it must count
     Simulate(simulate::Args),
     /// Check that the figures are those of the calls, or of a ledger
     Verify(verify::Args),
+    /// What is to be analysed, and what failed
+    #[command(subcommand)]
+    Analyses(analyses::Command),
     /// How the platform behaves, for every process, while it runs
     #[command(subcommand)]
     Settings(settings::Command),
@@ -153,8 +170,12 @@ async fn execute(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Migrate(args) => migrate::run(config, args).await,
         Command::Tenant(command) => tenant::run(config, command).await,
         Command::Agent(command) => agent::run(config, command).await,
+        Command::Credits(command) => credits::run(config, command).await,
+        Command::Customer(command) => customer::run(config, command).await,
+        Command::Number(command) => number::run(config, command).await,
         Command::Simulate(args) => simulate::run(config, args).await,
         Command::Verify(args) => verify::run(config, args).await,
+        Command::Analyses(command) => analyses::run(config, command).await,
         Command::Settings(command) => settings::run(config, command).await,
         Command::FollowUp(command) => follow_up::run(config, command).await,
         Command::Notify(command) => notify::run(config, command).await,
@@ -174,16 +195,22 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     use tallyline_db::{MigrateError, PoolError};
     use tallyline_jobs::backfill::BackfillError;
     use tallyline_jobs::notify::NotifyError;
+
+    use crate::tenants::TenantError;
     for cause in error.chain() {
         if cause.is::<ConfigError>()
             || cause.is::<WrongUsage>()
             || cause.is::<settings::Unusable>()
             || matches!(cause.downcast_ref(), Some(NotifyError::Address(_) | NotifyError::Invalid(_)))
+            || cause.downcast_ref().is_some_and(TenantError::is_wrong_usage)
             || matches!(cause.downcast_ref(), Some(BackfillError::UnknownTenant(_) | BackfillError::UnknownBackfill(_)))
         {
             return 2;
         }
-        if cause.is::<Refused>() || matches!(cause.downcast_ref(), Some(BackfillError::NotNow(_))) {
+        if cause.is::<Refused>()
+            || cause.downcast_ref().is_some_and(TenantError::is_refusal)
+            || matches!(cause.downcast_ref(), Some(BackfillError::NotNow(_)))
+        {
             return 4;
         }
         if matches!(cause.downcast_ref(), Some(PoolError::Privileged { .. } | PoolError::RoleMissing { .. }))

@@ -5,21 +5,28 @@ use sqlx::PgPool;
 use tallyline_model::Provider;
 use uuid::Uuid;
 
-use crate::simulate::{EndpointSecret, Target, TargetAgent, TwilioSecret};
+use crate::simulate::{EndpointSecret, LeadsBy, Target, TargetAgent, TwilioSecret};
 use crate::tenants::{self, CreatedEndpoint, NewTenant, TwilioAccount};
 use tallyline_secrets::SealingKey;
 
 /// Name, zone, currency, pulse in seconds, total scale, single scale, agents.
 type Profile = (&'static str, &'static str, &'static str, i32, i16, i16, usize);
 
-/// Zones of whole, half and quarter hours, with and without summer time.
-const PROFILES: [Profile; 6] = [
+/// Zones of whole, half and quarter hours, with and without summer time, of turns at
+/// midnight and on either side of the date line.
+const PROFILES: [Profile; 12] = [
     ("Marigold Estates", "Asia/Kolkata", "INR", 60, 15, 3, 4),
     ("Hudson Dental", "America/New_York", "USD", 30, 15, 3, 3),
     ("Annapurna Travel", "Asia/Kathmandu", "NPR", 60, 100, 20, 2),
     ("Spreewald Solar", "Europe/Berlin", "EUR", 20, 15, 3, 3),
     ("Howe Island Tours", "Australia/Lord_Howe", "AUD", 60, 15, 3, 1),
     ("Avalon Fisheries", "America/St_Johns", "CAD", 6, 100, 20, 2),
+    ("Upolu Insurance", "Pacific/Apia", "WST", 60, 15, 3, 2),
+    ("Mapocho Clinics", "America/Santiago", "CLP", 30, 15, 3, 3),
+    ("Nile Motors", "Africa/Cairo", "EGP", 60, 100, 20, 2),
+    ("Faial Shipping", "Atlantic/Azores", "EUR", 15, 15, 3, 1),
+    ("Malecon Rentals", "America/Havana", "CUP", 60, 15, 3, 2),
+    ("Rekohu Farms", "Pacific/Chatham", "NZD", 60, 100, 20, 1),
 ];
 
 /// Creates `count` tenants with agents and gives what a sender needs of them.
@@ -87,6 +94,7 @@ async fn provision_one(
             account_sid,
         }),
         analysis: Some(secret(endpoint(Provider::Analysis)?)),
+        leads_by: LeadsBy::Webhook,
         agents: target_agents,
     })
 }

@@ -33,6 +33,9 @@ pub(super) struct Args {
     /// Share of calls held back to the very end
     #[arg(long, default_value = "1%", value_parser = percent)]
     late: f64,
+    /// Share of ended calls of whose end no webhook tells: the daemon must ask
+    #[arg(long, default_value = "0%", value_parser = percent)]
+    withheld: f64,
     /// Same seed, same traffic
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -67,13 +70,14 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<Outcome> {
         duplicates: args.duplicates,
         reorder: args.reorder,
         late: args.late,
+        withheld: args.withheld,
         seed: args.seed,
         concurrency: args.concurrency,
         now: now(),
         days: args.days,
     };
     let bar = progress_bar("sending");
-    let ledger = simulate::run(&targets, options, |progress| show(&bar, progress)).await?;
+    let ledger = simulate::run(&targets, options, None, |progress| show(&bar, progress)).await?;
     bar.finish_and_clear();
     ledger.write(&args.ledger).with_context(|| format!("cannot write {}", args.ledger.display()))?;
     println!(

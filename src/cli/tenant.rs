@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use super::context::Database;
 use super::table::{grouped, micros, table};
-use super::{Outcome, trail};
+use super::{Outcome, tenant_analysis, trail};
 use crate::config::Config;
 use crate::daemon::sealing_key;
-use crate::tenants::{self, CreatedEndpoint, NewTenant, TwilioAccount};
+use crate::tenants::{self, CreatedEndpoint, NewTenant, Qualification, TwilioAccount};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -33,7 +33,23 @@ pub(super) enum Command {
         /// Whether the tenant appears in the KPI view and gets caches
         #[arg(long)]
         active: Option<bool>,
+        /// What the analysis calls a full total score; leads are put into their bands anew
+        #[arg(long)]
+        score_scale: Option<i16>,
+        /// What the analysis calls a full single score
+        #[arg(long)]
+        dimension_scale: Option<i16>,
+        /// Percentage of a full total from which on a lead is hot
+        #[arg(long)]
+        hot: Option<i16>,
+        #[arg(long)]
+        warm: Option<i16>,
+        #[arg(long)]
+        cold: Option<i16>,
     },
+    /// Who analyses the tenant's leads
+    #[command(subcommand)]
+    Analysis(tenant_analysis::Command),
     /// Give an endpoint a new secret; the old one is accepted for a while
     RotateSecret {
         tenant: Uuid,
@@ -100,8 +116,9 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outc
             list(&mut tx, json).await?;
             tx.commit().await?;
         }
-        Command::Set { tenant, timezone, active } => {
-            let details = json!({ "timezone": timezone, "active": active });
+        Command::Set { tenant, timezone, active, score_scale, dimension_scale, hot, warm, cold } => {
+            let details = json!({ "timezone": timezone, "active": active, "score_scale": score_scale,
+                "dimension_scale": dimension_scale, "hot": hot, "warm": warm, "cold": cold });
             trail::record(&mut tx, "tenant.set", ("tenant", tenant.to_string()), tenant, details).await?;
             if let Some(active) = active {
                 tenants::set_active(&mut tx, tenant, active).await?;
@@ -111,6 +128,21 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outc
                 tenants::set_timezone(&mut tx, tenant, &zone).await?;
                 println!("zone is {zone}; hours, days and months are being rebuilt");
             }
+            if [score_scale, dimension_scale, hot, warm, cold].iter().any(Option::is_some) {
+                let change = Qualification {
+                    score_scale,
+                    dimension_scale,
+                    hot_threshold_percent: hot,
+                    warm_threshold_percent: warm,
+                    cold_threshold_percent: cold,
+                };
+                tenants::set_qualification(&mut tx, tenant, change).await?;
+                println!("leads are being put into their bands anew");
+            }
+            tx.commit().await?;
+        }
+        Command::Analysis(command) => {
+            tenant_analysis::run(&mut tx, || sealing_key(&config), read_secret, command).await?;
             tx.commit().await?;
         }
         Command::RotateSecret { tenant, provider, overlap_hours, from_stdin } => {

@@ -21,6 +21,7 @@ pub struct Config {
     pub receiver: Receiver,
     pub process: Process,
     pub roll_up: RollUp,
+    pub analyze_leads: AnalyzeLeads,
     pub backfill: Backfill,
     pub notify: Notify,
     pub refresh_kpi_summary: RefreshKpiSummary,
@@ -103,6 +104,22 @@ pub struct RollUp {
     pub rest_cost_factor: u32,
 }
 
+/// The drain `analyze_leads`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnalyzeLeads {
+    pub concurrency: usize,
+    pub lease_seconds: u64,
+    pub request_timeout_seconds: u64,
+    pub max_attempts: i32,
+    pub backoff_seconds: u64,
+    pub longest_backoff_seconds: u64,
+    pub batch_calls: i64,
+    pub max_transcript_bytes: usize,
+    pub breaker_failures: u32,
+    pub breaker_open_seconds: u64,
+}
+
 /// The drain `backfill`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -165,6 +182,7 @@ pub struct Retention {
     pub notification_days: i32,
     pub job_history_days: i32,
     pub audit_difference_days: i32,
+    pub twilio_processed_days: i32,
     pub calls_months: i32,
 }
 

@@ -9,7 +9,7 @@ pub mod truth;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
@@ -20,10 +20,10 @@ use uuid::Uuid;
 pub use bucket::{Grain, bucket_start};
 pub use compare::{CompareError, Difference, compare};
 pub use figures::Figures;
-pub use truth::{CallTruth, Direction, LeadTruth, Outcome, Terms};
+pub use truth::{CallTruth, Dials, Direction, LeadTruth, Outcome, Terms};
 
 /// The form of the file that this code writes and reads.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What was sent and what must be counted for it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,8 +54,24 @@ pub struct LedgerTenant {
     pub credit_balance_change_micros: i64,
     /// Different bodies sent for this tenant.
     pub distinct_events: u64,
+    /// What belongs to no bucket.
+    pub people: People,
     /// Every bucket with at least one call, ordered by agent, grain and start.
     pub buckets: Vec<LedgerBucket>,
+}
+
+/// Contacts of a tenant and what their counters sum to, and the legs of its calls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct People {
+    /// Different numbers of customers.
+    pub contacts: i64,
+    pub busy_dials: i64,
+    pub no_answer_dials: i64,
+    pub failed_dials: i64,
+    pub not_connected: i64,
+    /// Transfers.
+    pub call_legs: i64,
 }
 
 /// What must be counted in one bucket.
@@ -120,6 +136,8 @@ pub struct TenantTally {
     terms: Terms,
     figures: Figures,
     distinct_events: u64,
+    customers: BTreeSet<String>,
+    people: People,
     buckets: BTreeMap<(Option<Uuid>, Grain, DateTime<Utc>), Figures>,
 }
 
@@ -133,6 +151,8 @@ impl TenantTally {
             terms,
             figures: Figures::default(),
             distinct_events: 0,
+            customers: BTreeSet::new(),
+            people: People::default(),
             buckets: BTreeMap::new(),
         }
     }
@@ -142,12 +162,24 @@ impl TenantTally {
         let figures = call.figures(&self.terms);
         self.figures.add(&figures);
         self.distinct_events += distinct_events;
+        self.meet(call);
         for grain in Grain::ALL {
             let start = bucket_start(self.zone, grain, call.started_at);
             for whose in [None, Some(agent_id)] {
                 self.buckets.entry((whose, grain, start)).or_default().add(&figures);
             }
         }
+    }
+
+    /// Dials count where there is a contact to count them.
+    fn meet(&mut self, call: &CallTruth) {
+        self.people.call_legs += i64::from(call.is_transferred);
+        let Some(customer) = &call.customer else { return };
+        self.customers.insert(customer.clone());
+        self.people.busy_dials += call.dials.busy;
+        self.people.no_answer_dials += call.dials.no_answer;
+        self.people.failed_dials += call.dials.failed;
+        self.people.not_connected += call.dials.not_connected;
     }
 
     /// The tenant's part of the ledger.
@@ -160,6 +192,7 @@ impl TenantTally {
             figures: self.figures,
             credit_balance_change_micros: -self.figures.credits_micros,
             distinct_events: self.distinct_events,
+            people: People { contacts: self.customers.len() as i64, ..self.people },
             buckets: buckets
                 .map(|((agent_id, grain, bucket_start), figures)| LedgerBucket {
                     agent_id,

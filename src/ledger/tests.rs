@@ -23,6 +23,9 @@ fn call(started_at: &str, conversation_millis: i64) -> CallTruth {
         conversation_millis,
         cost_cent_100_000ths: 354_225,
         lead: Some(LeadTruth { scores: [3, 3, 2, 2, 2], clicks: [true, false, true, false, false], has_company: true }),
+        customer: None,
+        dials: Dials::default(),
+        is_transferred: false,
     }
 }
 

@@ -61,6 +61,21 @@ pub struct CallTruth {
     /// The provider's final price in 1/100,000 of a cent.
     pub cost_cent_100_000ths: i64,
     pub lead: Option<LeadTruth>,
+    /// The customer's number; none in a browser.
+    pub customer: Option<String>,
+    pub dials: Dials,
+    /// Whether the caller was put through to a person: a leg of its own.
+    pub is_transferred: bool,
+}
+
+/// Dials of a call that reached nobody, by how they ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Dials {
+    pub busy: i64,
+    pub no_answer: i64,
+    pub failed: i64,
+    /// Those that the carrier itself says were not connected.
+    pub not_connected: i64,
 }
 
 impl CallTruth {
@@ -183,6 +198,9 @@ mod tests {
             conversation_millis,
             cost_cent_100_000ths: 354_225,
             lead: None,
+            customer: None,
+            dials: Dials::default(),
+            is_transferred: false,
         }
     }
 

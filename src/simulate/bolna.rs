@@ -6,7 +6,9 @@ use chrono::Utc;
 use serde_json::{Value, json};
 
 use super::call::{Attempt, Carrier, CostLegs, Ending, Message, PlannedCall, PlannedEvent, Stage, TimeForm};
+use super::content;
 use super::target::Target;
+use super::twilio::PERSON;
 use crate::ledger::Direction;
 
 /// A moment of a call, as its webhook shows it.
@@ -29,7 +31,7 @@ pub(super) fn body(target: &Target, call: &PlannedCall, event: &PlannedEvent) ->
     record["billing_settled"] = json!(billing_settled);
     record["total_cost"] = cents(cost.iter().sum());
     if stage == Stage::End && moment.has_talk() {
-        record["cost_breakdown"] = breakdown(cost);
+        record["cost_breakdown"] = breakdown(cost, call.content.transfer.is_some());
         record["usage_breakdown"] = usage(call);
     }
     if call.is_retried {
@@ -50,6 +52,10 @@ impl Moment<'_> {
         let initiated_at = attempt.initiated_at.filter(|_| stage > Stage::Waiting).map(time);
         let number = |number: &String| (!is_web).then(|| number.clone());
         let recipient = number(&call.customer_number).filter(|_| call.direction == Direction::Outbound);
+        let (extracted_data, agent_extraction) = match stage {
+            Stage::End if self.has_talk() => content::extraction(&call.content),
+            _ => (Value::Null, Value::Null),
+        };
         json!({
             "id": call.execution_id, "agent_id": agent_id, "batch_id": null, "campaign_id": null,
             "created_at": time(call.created_at), "updated_at": time(self.at),
@@ -57,12 +63,12 @@ impl Moment<'_> {
             "status": self.status, "smart_status": null, "answered_by_voice_mail": self.machine_flag(),
             "conversation_duration": self.conversation(), "total_cost": 0, "billing_settled": null,
             "transcript": self.transcript(), "summary": self.summary(), "error_message": self.error(),
-            "extracted_data": null, "agent_extraction": null, "custom_extractions": null,
+            "extracted_data": extracted_data, "agent_extraction": agent_extraction, "custom_extractions": null,
             "usage_breakdown": {}, "cost_breakdown": {}, "workflow_retries": null, "latency_data": null,
             "user_number": number(&call.customer_number), "agent_number": number(&call.agent_number),
             "provider": call.carrier.as_str(),
             "telephony_data": if is_web { Value::Null } else { self.telephony() },
-            "transfer_call_data": null,
+            "transfer_call_data": self.transfer(),
             "context_details": {"recipient_data": null, "recipient_phone_number": recipient},
             "batch_run_details": null,
         })
@@ -187,11 +193,38 @@ impl Moment<'_> {
             text.push_str("user:  You have reached our mailbox. Leave your message after the beep.\n");
             return Some(text);
         }
+        if let Some(turns) = &self.call.content.turns {
+            for turn in turns {
+                text.push_str("user:  ");
+                text.push_str(turn);
+                text.push_str("\nassistant:  I see.\n");
+            }
+            return Some(text);
+        }
+        if self.call.content.modelled.is_some() {
+            // By this the model's stand-in knows the call.
+            text.push_str(&format!("assistant:  Your reference is {}.\n", self.call.execution_id));
+        }
         for _ in 0..(self.attempt.conversation_millis / 10_000).clamp(1, 40) {
             text.push_str("user:  Yes, tell me more about it.\n");
             text.push_str("assistant:  Of course. Which of the two would suit you better?\n");
         }
         Some(text)
+    }
+
+    /// The leg to a person, once the call is over: with a price and seconds of its own.
+    fn transfer(&self) -> Value {
+        let Some(transfer) =
+            self.call.content.transfer.as_ref().filter(|_| self.stage == Stage::End && self.has_talk())
+        else {
+            return Value::Null;
+        };
+        json!({
+            "provider_call_id": transfer.call_sid, "status": "completed", "duration": transfer.seconds.to_string(),
+            "cost": 1.25, "from_number": self.call.agent_number, "to_number": PERSON, "recording_url": null,
+            "hangup_by": "Callee", "hangup_reason": "Call recipient hungup", "hangup_provider_code": 4000,
+            "termination_reason": null,
+        })
     }
 
     fn add_retries(&self, record: &mut Value) {
@@ -214,10 +247,12 @@ fn cents(cent_100_000ths: i64) -> Value {
     json!(cent_100_000ths as f64 / 100_000.0)
 }
 
-fn breakdown([llm, network, platform, synthesizer, transcriber]: CostLegs) -> Value {
+/// The price of a transfer is told beside the five legs, and is in no sum.
+fn breakdown([llm, network, platform, synthesizer, transcriber]: CostLegs, is_transferred: bool) -> Value {
+    let transfer = if is_transferred { 1.25 } else { 0.0 };
     json!({
         "llm": cents(llm), "network": cents(network), "platform": cents(platform),
-        "synthesizer": cents(synthesizer), "transcriber": cents(transcriber), "transfer_cost": 0.0,
+        "synthesizer": cents(synthesizer), "transcriber": cents(transcriber), "transfer_cost": transfer,
         "llm_breakdown": {"conversation": cents(llm), "extraction": 0, "summarization": 0},
     })
 }

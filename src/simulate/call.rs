@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use super::clock::TimeForm;
+use super::content::Content;
 use crate::ledger::{CallTruth, Direction, Outcome};
 
 /// By whom a call is carried.
@@ -120,6 +121,8 @@ pub enum Message {
         sequence: u32,
         /// In terminal callbacks only.
         duration_seconds: Option<i64>,
+        /// Whether it is of the leg to the person that the caller was put through to.
+        is_transfer: bool,
     },
     Analysis {
         scores: [i64; 5],
@@ -148,6 +151,7 @@ pub struct PlannedCall {
     pub direction: Direction,
     pub customer_number: String,
     pub agent_number: String,
+    pub content: Content,
     pub created_at: DateTime<Utc>,
     /// Whether failed dials are repeated; then every webhook numbers its dial.
     pub is_retried: bool,
@@ -158,5 +162,7 @@ pub struct PlannedCall {
     pub sends: Vec<usize>,
     pub is_reordered: bool,
     pub is_late: bool,
+    /// Whether the webhooks of its end are never sent: the platform must be asked.
+    pub is_withheld: bool,
     pub truth: CallTruth,
 }

@@ -7,11 +7,13 @@ mod analysis;
 mod bolna;
 pub mod call;
 mod clock;
+pub mod content;
 mod dice;
 mod moments;
 mod plan;
 mod script;
 mod send;
+pub mod stand_in;
 mod target;
 mod twilio;
 
@@ -23,7 +25,8 @@ use uuid::Uuid;
 pub use call::PlannedCall;
 pub use plan::plan;
 pub use send::run;
-pub use target::{EndpointSecret, Progress, SimulateOptions, Target, TargetAgent, TwilioSecret};
+pub use stand_in::StandIn;
+pub use target::{EndpointSecret, LeadsBy, Progress, SimulateOptions, Target, TargetAgent, TwilioSecret};
 
 /// Why traffic could not be made or sent. No message holds a secret or a number.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +45,8 @@ pub enum SimulateError {
     Url,
     #[error("a secret for analyses is not whsec_ and base64")]
     Secret,
+    #[error("no port for the services that stand in: {0}")]
+    Listen(std::io::Error),
     #[error("no HTTP client: {0}")]
     Client(reqwest::Error),
     #[error("the receiver refused a {provider} webhook with {status}")]

@@ -5,11 +5,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::SimulateError;
 use super::call::{Attempt, Carrier, Ending, Message, PlannedCall, PlannedEvent, TimeForm};
 use super::clock::CallClock;
+use super::content::{self, Form};
 use super::dice::{Dice, Zipf};
 use super::moments::Window;
 use super::script::{Fate, Script};
-use super::target::{SimulateOptions, Target};
-use crate::ledger::{CallTruth, Direction, LeadTruth, Outcome};
+use super::stand_in::is_end;
+use super::target::{LeadsBy, SimulateOptions, Target};
+use crate::ledger::{CallTruth, Dials, Direction, LeadTruth, Outcome};
 
 /// Fraction of the phone calls out that repeat a failed dial by themselves.
 const RETRIED: f64 = 0.12;
@@ -36,7 +38,7 @@ struct Tenant<'a> {
 /// There is no tenant, a tenant without agents or with an unknown zone, or a
 /// fraction that is none.
 pub fn plan(targets: &[Target], options: &SimulateOptions) -> Result<Vec<PlannedCall>, SimulateError> {
-    for fraction in [options.duplicates, options.reorder, options.late] {
+    for fraction in [options.duplicates, options.reorder, options.late, options.withheld] {
         if !(0.0..=1.0).contains(&fraction) {
             return Err(SimulateError::Fraction);
         }
@@ -89,11 +91,21 @@ fn plan_call(dice: &mut Dice, tenant: &Tenant<'_>, options: &SimulateOptions) ->
     script.live(&fate);
     let lead = analyse(&mut script, tenant.target);
     script.reprice(options.now);
-    let Script { attempts, mut events, cost, .. } = script;
+    let Script { attempts, mut events, cost, content, .. } = script;
     events.sort_by_key(|event| event.at);
-    let truth = truth_of(&fate, &attempts, direction, cost.iter().sum(), lead);
     let (agent, contact) = (tenant.agents.draw(dice), tenant.contacts.draw(dice));
+    let customer_number = format!("+1555{:02}{contact:05}", tenant.place % 100);
+    let truth = CallTruth {
+        customer: (carrier != Carrier::Web).then(|| customer_number.clone()),
+        dials: dials_of(&attempts, &events),
+        is_transferred: content.transfer.is_some(),
+        ..truth_of(&fate, &attempts, direction, cost.iter().sum(), lead)
+    };
     let is_reordered = dice.chance(options.reorder);
+    let has_end = |event: &PlannedEvent| is_end(attempts.len(), &event.message);
+    let is_withheld = dice.chance(options.withheld) && events.iter().any(has_end);
+    let mut sends = order_of_sending(dice, &events, is_reordered, options.duplicates);
+    sends.retain(|place| !(is_withheld && has_end(&events[*place])));
     PlannedCall {
         target: tenant.place,
         agent,
@@ -101,13 +113,15 @@ fn plan_call(dice: &mut Dice, tenant: &Tenant<'_>, options: &SimulateOptions) ->
         time_form,
         carrier,
         direction,
-        customer_number: format!("+1555{:02}{contact:05}", tenant.place % 100),
+        customer_number,
         agent_number: format!("+1555{:02}9{:04}", tenant.place % 100, agent % 10_000),
+        content,
         created_at: fate.created_at,
         is_retried: fate.dials.len() > 1,
-        sends: order_of_sending(dice, &events, is_reordered, options.duplicates),
+        sends,
         is_reordered,
         is_late: dice.chance(options.late),
+        is_withheld,
         attempts,
         events,
         truth,
@@ -244,6 +258,26 @@ fn truth_of(
         conversation_millis,
         cost_cent_100_000ths,
         lead,
+        customer: None,
+        dials: Dials::default(),
+        is_transferred: false,
+    }
+}
+
+/// The dials that reached nobody; of those that the carrier reports, what it says.
+fn dials_of(attempts: &[Attempt], events: &[PlannedEvent]) -> Dials {
+    let ended = |outcome| {
+        let ends = attempts.iter().map(|attempt| attempt.ending.outcome(attempt.conversation_millis));
+        ends.filter(|end| *end == outcome).count() as i64
+    };
+    let is_refused = |event: &&PlannedEvent| {
+        matches!(event.message, Message::Twilio { status: "busy" | "no-answer" | "failed" | "canceled", .. })
+    };
+    Dials {
+        busy: ended(Outcome::Busy),
+        no_answer: ended(Outcome::NoAnswer),
+        failed: ended(Outcome::Failed),
+        not_connected: events.iter().filter(is_refused).count() as i64,
     }
 }
 
@@ -251,7 +285,41 @@ fn truth_of(
 fn analyse(script: &mut Script<'_>, target: &Target) -> Option<LeadTruth> {
     let last = script.attempts.last()?;
     let is_answered = last.ending.outcome(last.conversation_millis) == Outcome::Answered;
-    if !is_answered || target.analysis.is_none() || !script.dice.chance(ANALYSED) {
+    if !is_answered {
+        return None;
+    }
+    match target.leads_by {
+        LeadsBy::Webhook => say_analyses(script, target),
+        LeadsBy::Bolna => extract(script, target),
+        LeadsBy::Rules => Some(speak(script, target)),
+        LeadsBy::OpenAi => {
+            let lead = draw_lead(script.dice, target);
+            script.content.modelled = Some(lead);
+            Some(lead)
+        }
+    }
+}
+
+/// What the agent extracts itself, in one of the forms that have been seen.
+fn extract(script: &mut Script<'_>, target: &Target) -> Option<LeadTruth> {
+    if !script.dice.chance(ANALYSED) {
+        return None;
+    }
+    let lead = draw_lead(script.dice, target);
+    script.content.extraction = Some((lead, script.dice.pick(&Form::ALL)));
+    Some(lead)
+}
+
+/// What the customer says in so many words.
+fn speak(script: &mut Script<'_>, target: &Target) -> LeadTruth {
+    let (levels, scores) = content::draw_levels(script.dice, i64::from(target.dimension_scale));
+    let clicks = std::array::from_fn(|_| script.dice.chance(0.2));
+    script.content.turns = Some(content::turns(levels, clicks));
+    LeadTruth { scores, clicks, has_company: false }
+}
+
+fn say_analyses(script: &mut Script<'_>, target: &Target) -> Option<LeadTruth> {
+    if target.analysis.is_none() || !script.dice.chance(ANALYSED) {
         return None;
     }
     let has_company = script.dice.chance(0.5);
@@ -265,16 +333,20 @@ fn analyse(script: &mut Script<'_>, target: &Target) -> Option<LeadTruth> {
 }
 
 fn say_analysis(script: &mut Script<'_>, target: &Target, at: DateTime<Utc>, has_company: bool) -> LeadTruth {
-    let dice = &mut *script.dice;
+    let LeadTruth { scores, clicks, .. } = draw_lead(script.dice, target);
+    let message = Message::Analysis { scores, clicks, has_company };
+    script.events.push(PlannedEvent { at, message });
+    LeadTruth { scores, clicks, has_company }
+}
+
+fn draw_lead(dice: &mut Dice, target: &Target) -> LeadTruth {
     let (scale, interest) = (f64::from(target.dimension_scale), dice.unit());
     let scores = std::array::from_fn(|_| {
         let part = (interest + 0.2 * dice.normal()).clamp(0.0, 0.999);
         1 + (part * scale) as i64
     });
     let clicks = std::array::from_fn(|_| dice.chance(0.2));
-    let message = Message::Analysis { scores, clicks, has_company };
-    script.events.push(PlannedEvent { at, message });
-    LeadTruth { scores, clicks, has_company }
+    LeadTruth { scores, clicks, has_company: dice.chance(0.5) }
 }
 
 /// Places of the events in the order in which they are sent.

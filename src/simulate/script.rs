@@ -4,6 +4,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use super::call::{Attempt, Carrier, CostLegs, Ending, Message, PlannedEvent, Stage};
 use super::clock::CallClock;
+use super::content::{Content, Transfer};
 use super::dice::Dice;
 
 const NO_COST: CostLegs = [0; 5];
@@ -12,6 +13,9 @@ const NO_COST: CostLegs = [0; 5];
 const MISSED_SOFT_END: f64 = 0.02;
 /// Fraction of talks in which a tool reports before it acts.
 const HOOKS: f64 = 0.02;
+/// Fraction of longer talks that end with a person, and how long they are at least.
+const TRANSFERRED: f64 = 0.05;
+const TRANSFERRED_MILLIS: i64 = 20_000;
 /// Fraction of talks whose price changes after the end.
 const REPRICED: f64 = 0.02;
 
@@ -35,13 +39,22 @@ pub(super) struct Script<'a> {
     pub(super) events: Vec<PlannedEvent>,
     /// The last price said.
     pub(super) cost: CostLegs,
+    pub(super) content: Content,
     /// What is still to be said of the price: by which attempt, status and legs.
     second_price: Option<(usize, &'static str, CostLegs)>,
 }
 
 impl<'a> Script<'a> {
     pub(super) fn new(dice: &'a mut Dice, clock: CallClock) -> Self {
-        Self { dice, clock, attempts: Vec::new(), events: Vec::new(), cost: NO_COST, second_price: None }
+        Self {
+            dice,
+            clock,
+            attempts: Vec::new(),
+            events: Vec::new(),
+            cost: NO_COST,
+            content: Content::default(),
+            second_price: None,
+        }
     }
 
     /// Writes the whole life, but for a second price.
@@ -168,7 +181,9 @@ impl<'a> Script<'a> {
         let (low, high) =
             self.dice.weighted(&[(0.6, (500, 5_000)), (0.35, (5_000, 180_000)), (0.05, (600_000, 800_000))]);
         let at = self.clock.pass(self.dice, low, high);
+        self.transfer(fate, ending, conversation_millis);
         self.call_back(fate, number, Some(answered_at), dropped_at);
+        self.call_back_of_transfer(fate, number, dropped_at);
         self.cost = draw_cost(self.dice, conversation_millis);
         let is_repriced = status == "completed" && self.dice.chance(REPRICED);
         if is_repriced {
@@ -177,6 +192,33 @@ impl<'a> Script<'a> {
             self.second_price = Some((number, status, settled));
         }
         self.say_price(at, number, status, !is_repriced);
+    }
+
+    /// Puts a few callers through to a person; that leg's time and price are its own.
+    fn transfer(&mut self, fate: &Fate, ending: Ending, conversation_millis: i64) {
+        let is_person = ending == Ending::Completed && conversation_millis >= TRANSFERRED_MILLIS;
+        if !is_person || fate.carrier == Carrier::Web || !self.dice.chance(TRANSFERRED) {
+            return;
+        }
+        if let Some(call_sid) = self.new_sid(fate.carrier) {
+            self.content.transfer = Some(Transfer { call_sid, seconds: self.dice.between(5, 600) });
+        }
+    }
+
+    /// The carrier reports the leg too: once, when it is over.
+    fn call_back_of_transfer(&mut self, fate: &Fate, number: usize, over_at: DateTime<Utc>) {
+        let is_reported = fate.has_callbacks && self.attempts[number].initiated_at.is_some();
+        let Some(transfer) = self.content.transfer.as_ref().filter(|_| is_reported) else {
+            return;
+        };
+        let message = Message::Twilio {
+            attempt: number,
+            status: "completed",
+            sequence: 0,
+            duration_seconds: Some(transfer.seconds),
+            is_transfer: true,
+        };
+        self.events.push(PlannedEvent { at: over_at.trunc_subsecs(0), message });
     }
 
     /// Says the second price, if there is one, up to three days later.
@@ -236,6 +278,7 @@ impl<'a> Script<'a> {
                 status,
                 sequence: sequence as u32,
                 duration_seconds: (sequence == last).then_some(line_seconds),
+                is_transfer: false,
             };
             self.events.push(PlannedEvent { at: latest, message });
         }

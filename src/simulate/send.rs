@@ -1,5 +1,6 @@
 //! Sending the plan, and writing the ledger of what was acknowledged.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::time::Instant;
 
 use super::call::{Message, PlannedCall, PlannedEvent};
 use super::plan::plan;
+use super::stand_in::StandIn;
 use super::target::{Progress, SimulateOptions, Target};
 use super::{SimulateError, analysis, bolna, twilio};
 use crate::ledger::{Ledger, TenantTally, VERSION};
@@ -32,10 +34,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 pub async fn run(
     targets: &[Target],
     options: SimulateOptions,
+    stand_in: Option<&StandIn>,
     progress: impl Fn(Progress),
 ) -> Result<Ledger, SimulateError> {
     let sender = Sender::new(targets, &options)?;
     let calls = plan(targets, &options)?;
+    if let Some(stand_in) = stand_in {
+        stand_in.learn(targets, &calls);
+    }
     let mut book = Book::new(targets, calls.len())?;
     let (late, prompt): (Vec<_>, Vec<_>) = calls.iter().partition(|call| call.is_late);
     let mut begun: u64 = 0;
@@ -75,7 +81,7 @@ impl<'a> Book<'a> {
 
     fn enter(&mut self, call: &PlannedCall) {
         let agent_id = self.targets[call.target].agents[call.agent].id;
-        let distinct = call.events.len() as u64;
+        let distinct = call.sends.iter().collect::<HashSet<_>>().len() as u64;
         self.tallies[call.target].record(agent_id, &call.truth, distinct);
         self.distinct_events += distinct;
         self.progress.calls_sent += 1;

@@ -33,8 +33,26 @@ pub struct Target {
     /// no analyses are sent.
     #[serde(default)]
     pub analysis: Option<EndpointSecret>,
+    /// Who analyses the tenant's calls.
+    #[serde(default)]
+    pub leads_by: LeadsBy,
     /// At least one.
     pub agents: Vec<TargetAgent>,
+}
+
+/// Where a tenant's leads come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeadsBy {
+    /// Analyses are posted to the tenant's endpoint.
+    #[default]
+    Webhook,
+    /// The voice agent extracts them.
+    Bolna,
+    /// The daemon finds them in the transcript by rules.
+    Rules,
+    /// The daemon asks a model.
+    OpenAi,
 }
 
 /// An agent whose calls are made up.
@@ -88,6 +106,8 @@ pub struct SimulateOptions {
     pub reorder: f64,
     /// Fraction of the calls that are held back and sent at the very end.
     pub late: f64,
+    /// Fraction of the ended calls of whose end no webhook tells.
+    pub withheld: f64,
     /// Equal seeds (and targets, and options) make equal traffic.
     pub seed: u64,
     /// Calls being sent at once.

@@ -34,6 +34,7 @@ pub(super) fn target(zone: &str) -> Target {
             account_sid: "AC00000000000000000000000000000001".into(),
         }),
         analysis: Some(secret("analysis")),
+        leads_by: LeadsBy::Webhook,
         agents: (1..=3)
             .map(|n| TargetAgent {
                 id: Uuid::from_u128(n),
@@ -53,6 +54,7 @@ pub(super) fn options(calls: u64) -> SimulateOptions {
         duplicates: 0.05,
         reorder: 0.1,
         late: 0.02,
+        withheld: 0.0,
         seed: 7,
         concurrency: 8,
         now: "2026-11-23T09:00:00Z".parse().unwrap(),
@@ -340,7 +342,7 @@ async fn everything_arrives_and_is_entered_once() {
     let (url, kept) = receiver().await;
     let order = SimulateOptions { url, ..options(120) };
     let last = std::cell::Cell::new(None);
-    let ledger = run(&zones(), order, |progress| last.set(Some(progress))).await.unwrap();
+    let ledger = run(&zones(), order, None, |progress| last.set(Some(progress))).await.unwrap();
     let kept = kept.lock().unwrap();
     let bodies: Vec<&Vec<u8>> = kept.values().flatten().collect();
     assert_eq!(bodies.len() as u64, ledger.events_sent);
@@ -360,6 +362,6 @@ async fn a_refusal_ends_the_run() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await });
     let order = SimulateOptions { url, ..options(3) };
-    let refused = run(&zones(), order, |_| ()).await;
+    let refused = run(&zones(), order, None, |_| ()).await;
     assert!(matches!(refused, Err(SimulateError::Refused { status: 401, .. })), "{refused:?}");
 }

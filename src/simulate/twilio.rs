@@ -9,13 +9,20 @@ use super::call::{Message, PlannedCall, PlannedEvent};
 use super::target::TwilioSecret;
 use crate::ledger::Direction;
 
+/// The person that callers are put through to.
+pub(super) const PERSON: &str = "+15559990000";
+
 /// The fields of a Twilio message, in the order of the body; none for others.
 pub(super) fn fields(secret: &TwilioSecret, call: &PlannedCall, event: &PlannedEvent) -> Vec<(&'static str, String)> {
-    let Message::Twilio { attempt, status, sequence, duration_seconds } = event.message else {
+    let Message::Twilio { attempt, status, sequence, duration_seconds, is_transfer } = event.message else {
         return Vec::new();
     };
-    let sid = call.attempts[attempt].call_sid.clone().unwrap_or_default();
+    let parent = call.attempts[attempt].call_sid.clone().unwrap_or_default();
+    let leg = call.content.transfer.as_ref().filter(|_| is_transfer).map(|transfer| transfer.call_sid.clone());
+    let sid = leg.clone().unwrap_or_else(|| parent.clone());
+    let person = PERSON.to_owned();
     let (direction, from, to) = match call.direction {
+        _ if leg.is_some() => ("outbound-dial", &call.agent_number, &person),
         Direction::Inbound => ("inbound", &call.customer_number, &call.agent_number),
         _ => ("outbound-api", &call.agent_number, &call.customer_number),
     };
@@ -37,6 +44,9 @@ pub(super) fn fields(secret: &TwilioSecret, call: &PlannedCall, event: &PlannedE
             fields.push(("Duration", ((seconds + 59) / 60).to_string()));
         }
         fields.push(("SipResponseCode", if status == "completed" { "200" } else { "487" }.to_owned()));
+    }
+    if leg.is_some() {
+        fields.push(("ParentCallSid", parent));
     }
     fields.push(("SequenceNumber", sequence.to_string()));
     fields.push(("Timestamp", event.at.to_rfc2822()));

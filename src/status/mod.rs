@@ -47,6 +47,7 @@ pub struct Status {
     pub schedules: Vec<Schedule>,
     pub quarantine: Vec<Quarantine>,
     pub notifications: Notifications,
+    pub analyses: Analyses,
     /// Those that run or are paused.
     pub backfills: Vec<Progress>,
     /// `None` when the view was never refreshed.
@@ -63,6 +64,21 @@ pub struct Inbox {
     /// Waiting for the execution of their call, or for their next try.
     pub waiting: i64,
     pub oldest_seconds: Option<f64>,
+}
+
+/// Analyses that are to be made, of calls and of contacts, by what they wait for.
+#[derive(Debug, Clone, Serialize)]
+pub struct Analyses {
+    /// For a worker.
+    pub due: i64,
+    /// For the answer to a request.
+    pub claimed: i64,
+    /// For their next attempt.
+    pub retry: i64,
+    /// For the tenant's next day, since this one may cost no more.
+    pub spending_cap: i64,
+    /// Contacts whose complete analysis is to be folded anew.
+    pub folds: i64,
 }
 
 /// A tier of the roll-ups.
@@ -136,6 +152,7 @@ pub async fn collect(pool: &PgPool) -> Result<Status, StatusError> {
     let inbox = sqlx::query_file_as!(Inbox, "sql/status/inbox.sql").fetch_one(pool).await?;
     let quarantine = sqlx::query_file_as!(Quarantine, "sql/status/quarantine.sql").fetch_all(pool).await?;
     let notifications = sqlx::query_file_as!(Notifications, "sql/status/notifications.sql").fetch_one(pool).await?;
+    let analyses = sqlx::query_file_as!(Analyses, "sql/status/analyses.sql").fetch_one(pool).await?;
     let jobs = tallyline_queue::stats(pool).await?;
     Ok(Status {
         at: overview.at,
@@ -149,6 +166,7 @@ pub async fn collect(pool: &PgPool) -> Result<Status, StatusError> {
         schedules: jobs.schedules.into_iter().map(Schedule::from).collect(),
         quarantine,
         notifications,
+        analyses,
         backfills: backfill::list_open(pool, OPEN_BACKFILLS).await?,
         kpi_view_age_seconds: overview.kpi_view_age_seconds,
         dashboard_cache_oldest_seconds: overview.dashboard_cache_oldest_seconds,

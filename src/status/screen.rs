@@ -63,6 +63,17 @@ impl Status {
         if notices.failed > 0 {
             table.add_row(["notifications that failed".to_owned(), format::integer(notices.failed), String::new()]);
         }
+        let waiting = &self.analyses;
+        table.add_row(["analyses, due".to_owned(), format::integer(waiting.due + waiting.claimed), String::new()]);
+        for (name, analyses) in [
+            ("analyses, to be retried", waiting.retry),
+            ("analyses, over the day's cap", waiting.spending_cap),
+            ("contacts to be folded", waiting.folds),
+        ] {
+            if analyses > 0 {
+                table.add_row([name.to_owned(), format::integer(analyses), String::new()]);
+            }
+        }
         let never = |age: Option<f64>| age.map_or_else(|| "never".to_owned(), |age| seconds(Some(age)));
         table.add_row(["KPI view, since refresh".to_owned(), String::new(), never(self.kpi_view_age_seconds)]);
         table.add_row(["dashboard caches".to_owned(), String::new(), seconds(self.dashboard_cache_oldest_seconds)]);

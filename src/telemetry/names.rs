@@ -115,6 +115,8 @@ pub const CACHE_OLDEST: &str = "tallyline_dashboard_cache_oldest_seconds";
 pub const BACKFILL_UNITS: &str = "tallyline_backfill_units";
 pub const BACKFILL_CALLS_LEFT: &str = "tallyline_backfill_calls_left";
 pub const BACKFILL_ETA: &str = "tallyline_backfill_eta_seconds";
+pub const ANALYSES_WAITING: &str = "tallyline_analyses_waiting";
+pub const FOLDS_WAITING: &str = "tallyline_lead_folds_waiting";
 pub const JOBS_READY: &str = "tallyline_jobs_ready";
 pub const JOBS_RUNNING: &str = "tallyline_jobs_running";
 pub const JOBS_DEAD: &str = "tallyline_jobs_dead";
@@ -270,6 +272,45 @@ pub const GROUPS: &[Group] = &[
         ],
     },
     Group {
+        title: "Analyses",
+        about: "Of the process that answers: what it asked of providers, and what that cost.",
+        metrics: &[
+            counter(
+                "tallyline_analysis_requests_total",
+                &["provider", "result"],
+                "Analyses that were tried, by provider and `succeeded` or the error's code",
+            ),
+            seconds(
+                "tallyline_analysis_request_seconds",
+                Buckets::JobRun,
+                &["provider"],
+                "Time of one attempt, by provider",
+            ),
+            counter("tallyline_analysis_tokens_total", &["kind"], "Tokens that endpoints say they used: input, output"),
+            counter(
+                "tallyline_analysis_cost_micros_total",
+                &[],
+                "Cost in micro-units at the tenants' prices; of a request that was cut off, the most that it may cost",
+            ),
+            counter(
+                "tallyline_analysis_put_off_total",
+                &[],
+                "Analyses that wait for the tenant's next day, since this one may cost no more",
+            ),
+            counter(
+                "tallyline_analysis_claims_lost_total",
+                &["provider"],
+                "Results dropped because their claim had been taken back",
+            ),
+            counter(
+                "tallyline_analysis_circuits_opened_total",
+                &[],
+                "Times that an endpoint was taken to be out of order",
+            ),
+            gauge("tallyline_analysis_circuits_open", &[], "Endpoints that are left alone now, or are being tried"),
+        ],
+    },
+    Group {
         title: "Jobs",
         about: "Of the process that answers.",
         metrics: &[
@@ -339,6 +380,12 @@ pub const GROUPS: &[Group] = &[
                 &[],
                 "Time left to the running backfill that takes longest; 0 when none runs or none has done a unit yet",
             ),
+            gauge(
+                ANALYSES_WAITING,
+                &["reason"],
+                "Analyses to be made: due, claimed, retry (waits for its next attempt), spending_cap (for the next day)",
+            ),
+            gauge(FOLDS_WAITING, &[], "Contacts whose complete analysis is to be folded anew"),
             gauge(JOBS_READY, &["queue"], "Jobs that are due"),
             gauge(JOBS_RUNNING, &["queue"], "Jobs that run"),
             gauge(JOBS_DEAD, &["job"], "Dead letters, by kind of job"),

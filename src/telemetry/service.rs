@@ -127,6 +127,16 @@ fn pipeline(status: &Status) {
     gauge!(names::NOTIFICATION_DELIVERIES, "state" => "pending").set(status.notifications.pending as f64);
     gauge!(names::NOTIFICATION_DELIVERIES, "state" => "failed").set(status.notifications.failed as f64);
     gauge!(names::NOTIFICATION_OLDEST_DUE).set(status.notifications.oldest_due_seconds.unwrap_or(0.0).max(0.0));
+    let waiting = &status.analyses;
+    for (reason, analyses) in [
+        ("due", waiting.due),
+        ("claimed", waiting.claimed),
+        ("retry", waiting.retry),
+        ("spending_cap", waiting.spending_cap),
+    ] {
+        gauge!(names::ANALYSES_WAITING, "reason" => reason).set(analyses as f64);
+    }
+    gauge!(names::FOLDS_WAITING).set(waiting.folds as f64);
     if let Some(age) = status.kpi_view_age_seconds {
         gauge!(names::KPI_AGE).set(age.max(0.0));
     }

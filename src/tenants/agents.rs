@@ -59,7 +59,7 @@ pub async fn list_agents(conn: &mut PgConnection, user_id: Uuid) -> Result<Vec<A
     Ok(sqlx::query_file_as!(AgentRow, "sql/tenants/list_agents.sql", user_id).fetch_all(conn).await?)
 }
 
-async fn lock_lane(conn: &mut PgConnection, user_id: Uuid) -> Result<(), TenantError> {
+pub(super) async fn lock_lane(conn: &mut PgConnection, user_id: Uuid) -> Result<(), TenantError> {
     sqlx::query!("SELECT user_id FROM tally.lanes WHERE user_id = $1 FOR UPDATE", user_id)
         .fetch_optional(conn)
         .await?

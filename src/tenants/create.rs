@@ -27,7 +27,7 @@ pub struct NewTenant {
     pub billing_pulse_seconds: i32,
     /// Price of a minute in millionths of a credit.
     pub credits_per_minute_micros: i64,
-    /// First balance in millionths of a credit.
+    /// First balance in millionths of a credit; the database enters it into the ledger.
     pub credits_micros: i64,
     /// Calling code for numbers written without one, such as `91`.
     pub default_country_code: Option<String>,

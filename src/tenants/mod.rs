@@ -1,15 +1,22 @@
-//! Tenants, their endpoints and their agents: what the command line and the
-//! API change by hand, as opposed to what webhooks bring.
+//! Tenants, their endpoints, agents, credits, customers and numbers: what the
+//! command line and the API change by hand, as opposed to what webhooks bring.
 
 mod agents;
+mod analysis;
 mod create;
+pub mod credits;
+pub mod customers;
 mod endpoints;
 mod error;
 mod follow_ups;
 mod list;
+pub mod numbers;
 mod timezone;
 
 pub use agents::{AgentRow, add_agent, list_agents};
+pub use analysis::{
+    AnalysisChange, AnalysisSettings, Qualification, analysis_settings, set_analysis, set_qualification,
+};
 pub use create::{CreatedTenant, NewTenant, create_tenant};
 pub use endpoints::{CreatedEndpoint, EndpointRow, TwilioAccount, list_endpoints, rotate_secret, set_allowed_ips};
 pub use error::TenantError;

@@ -1,6 +1,7 @@
 //! Behaviour from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod analyses;
 mod backfill;
 #[path = "../support/daemon.rs"]
 mod daemon;
@@ -8,9 +9,13 @@ mod dashboard;
 mod embedded;
 mod end_to_end;
 mod figures;
+mod histories;
 mod notices;
+mod people;
 mod receiver;
 mod schema;
+#[path = "../support/histories.rs"]
+mod sent_histories;
 mod settings;
 mod telemetry;
 mod verify;

@@ -5,4 +5,5 @@ mod damage;
 pub mod fixture;
 mod metrics;
 mod money;
+mod people;
 mod scope;

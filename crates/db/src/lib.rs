@@ -7,6 +7,7 @@
 pub mod embedded;
 pub mod migrate;
 pub mod pool;
+mod required;
 pub mod roles;
 
 pub use embedded::{EmbeddedError, EmbeddedOptions, EmbeddedServer, EmbeddedStatus};

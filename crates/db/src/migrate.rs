@@ -7,6 +7,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection};
 
+use crate::required;
 use crate::roles::{self, Login};
 
 /// The migrations, compiled in.
@@ -98,6 +99,8 @@ pub struct Difference {
     pub changed: Vec<Named>,
     /// Applied by a newer or another program.
     pub unknown: Vec<i64>,
+    /// Unique indexes and triggers that somebody dropped or disabled since.
+    pub missing: Vec<String>,
 }
 
 impl Difference {
@@ -137,7 +140,6 @@ pub async fn check(url: &str) -> Result<Difference, MigrateError> {
         become_owner(&mut connection).await?;
     }
     let mut applied = applied_checksums(&mut connection).await?;
-    close(connection).await?;
     let mut difference = Difference::default();
     for (version, migration) in up_migrations() {
         let named = (version, migration.description.to_string());
@@ -148,6 +150,11 @@ pub async fn check(url: &str) -> Result<Difference, MigrateError> {
         }
     }
     difference.unknown = applied.into_keys().collect();
+    if difference.is_none() {
+        difference.missing =
+            required::missing(&mut connection).await.map_err(database("look for indexes and triggers"))?;
+    }
+    close(connection).await?;
     Ok(difference)
 }
 

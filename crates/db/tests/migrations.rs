@@ -126,3 +126,28 @@ async fn check_tells_pending_changed_and_unknown() {
     assert_eq!(difference.unknown, [99_999_999_999_999]);
     assert!(migrate::migrate(&db.url).await.is_err());
 }
+
+/// The old system lost an index that an upsert relied on, and nothing said so (defect 4). Breaks tried: the condition on
+/// `tgenabled` left out; `missing` not asked for.
+#[tokio::test]
+async fn defect_04_a_dropped_index_or_disabled_trigger_is_named_before_anything_starts() {
+    let db = TestDb::new().await;
+    assert!(migrate::check(&db.url).await.unwrap().is_none());
+    for (damage, repair, named) in [
+        (
+            "DROP INDEX lead_analytics_individual_key",
+            "CREATE UNIQUE INDEX lead_analytics_individual_key ON lead_analytics (user_id, call_id) WHERE analysis_type = 'individual'",
+            "unique index public.lead_analytics_individual_key",
+        ),
+        (
+            "ALTER TABLE calls DISABLE TRIGGER calls_mark_updated",
+            "ALTER TABLE calls ENABLE TRIGGER calls_mark_updated",
+            "trigger public.calls.calls_mark_updated",
+        ),
+    ] {
+        sqlx::raw_sql(damage).execute(&db.admin).await.unwrap();
+        assert_eq!(migrate::check(&db.url).await.unwrap().missing, [named]);
+        sqlx::raw_sql(repair).execute(&db.admin).await.unwrap();
+        assert!(migrate::check(&db.url).await.unwrap().is_none());
+    }
+}

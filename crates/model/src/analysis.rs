@@ -16,12 +16,13 @@ const INDIVIDUAL: &str = "individual";
 const MAX_SCORE: i64 = 100;
 
 /// Given by an earlier analyser for people without an address.
-const PLACEHOLDER_EMAIL: &str = "unknown@example.com";
+pub(crate) const PLACEHOLDER_EMAIL: &str = "unknown@example.com";
 
 /// Longest levels, tags and names kept, in characters, as the tables hold them.
 const MAX_LEVEL_CHARS: usize = 50;
 const MAX_TAG_CHARS: usize = 100;
 const MAX_TEXT_CHARS: usize = 255;
+const MAX_SUMMARY_CHARS: usize = 4_000;
 
 /// Reads `{"execution_id", "analysis_type": "individual", "analyzed_at"?, "analysis": {…}}`.
 ///
@@ -66,7 +67,7 @@ fn read_lead(given: &Object<'_>, flags: &mut Flags) -> LeadAnalysis {
     let scores = ["intent_score", "urgency_score", "budget_score", "fit_score", "engagement_score"]
         .map(|key| read_score(given, key, flags));
     let [intent_score, urgency_score, budget_score, fit_score, engagement_score] = scores;
-    let total_score = read_total(given, scores, flags);
+    let total_score = read_score(given, "total_score", flags);
     let (follow_up_at, follow_up_date) = read_follow_up(given, flags);
     let mut level = |key| word(given, key, MAX_LEVEL_CHARS, flags);
     LeadAnalysis {
@@ -88,6 +89,7 @@ fn read_lead(given: &Object<'_>, flags: &mut Flags) -> LeadAnalysis {
         extracted_email: word(&person, "email_address", MAX_TEXT_CHARS, flags)
             .filter(|email| !email.eq_ignore_ascii_case(PLACEHOLDER_EMAIL)),
         smart_notification: word(&person, "smartnotification", MAX_TEXT_CHARS, flags),
+        transcript_summary: word(&person, "in_detail_summary", MAX_SUMMARY_CHARS, flags),
         demo_book_datetime: read_demo_time(given, flags),
         follow_up_at,
         follow_up_date,
@@ -97,20 +99,6 @@ fn read_lead(given: &Object<'_>, flags: &mut Flags) -> LeadAnalysis {
         cta_sample_clicked: clicked(given, "cta_sample_clicked", flags),
         cta_escalated_to_human: clicked(given, "cta_escalated_to_human", flags),
     }
-}
-
-/// The total as given, else the sum; a sum out of range is no total.
-fn read_total(given: &Object<'_>, scores: [Option<i32>; 5], flags: &mut Flags) -> Option<i32> {
-    let sum: Option<i32> = scores.into_iter().sum();
-    let total = read_score(given, "total_score", flags);
-    if total.zip(sum).is_some_and(|(total, sum)| total != sum) {
-        flags.add("total_score_mismatch");
-    }
-    if total.is_none() && sum.is_some_and(|sum| i64::from(sum) > MAX_SCORE) {
-        flags.bad_field("analysis.total_score");
-        return None;
-    }
-    total.or(sum)
 }
 
 fn read_score(given: &Object<'_>, key: &str, flags: &mut Flags) -> Option<i32> {

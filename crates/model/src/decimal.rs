@@ -138,6 +138,18 @@ pub(crate) fn seconds(text: &str, max: i64) -> Option<Decimal> {
     (seconds <= Decimal::from(max)).then(|| seconds.normalize())
 }
 
+/// A number from 0 on, with the digits that it was written with; nothing where
+/// that takes more digits than a [`Decimal`] has.
+pub(crate) fn as_given(text: &str) -> Option<Decimal> {
+    let number = DecimalText::parse(text)?;
+    if number.is_negative() {
+        return None;
+    }
+    let scale = u32::try_from(i64::try_from(number.fraction.len()).ok()? - number.exponent).unwrap_or(0);
+    let (value, rest) = number.scaled(scale)?;
+    (rest == Rest::Nothing).then(|| Decimal::try_from_i128_with_scale(value, scale).ok())?
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,6 +201,27 @@ mod tests {
         ] {
             let got = seconds(text, 86_400).map(|s| s.to_string());
             assert_eq!(got.as_deref(), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn amounts_keep_the_digits_that_they_were_written_with() {
+        for (text, want) in [
+            ("0.012", Some("0.012")),
+            ("123", Some("123")),
+            ("1.50", Some("1.50")),
+            ("0", Some("0")),
+            ("-0", Some("0")),
+            ("12e-3", Some("0.012")),
+            ("1.2e3", Some("1200")),
+            ("1e30", None),
+            ("1e-40", None),
+            ("-0.1", None),
+            ("0.1234567890123456789012345678901", None),
+            ("1e999999999999999999", None),
+            ("abc", None),
+        ] {
+            assert_eq!(as_given(text).map(|amount| amount.to_string()).as_deref(), want, "{text}");
         }
     }
 }

@@ -17,7 +17,9 @@ pub use crate::bolna::parse_bolna;
 pub use crate::reject::Reject;
 pub use crate::twilio::parse_twilio;
 
+use crate::leg::Transfer;
 use crate::serde_text::{decimal_text, serde_by_name, sha256_hex};
+use crate::setup::{PastDial, Setup, Usage};
 use crate::status::{StatusClass, named};
 
 /// How far a provider's clock may run ahead of the receiver's before it is
@@ -101,7 +103,7 @@ pub struct Event {
     /// Twilio's account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account_sid: Option<String>,
-    /// The leg that this one belongs to. Child legs are refused, so it is `None`.
+    /// The dial that this leg belongs to; `None` for a dial of the call itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_call_sid: Option<String>,
     /// Which dial of the call, from 0. For Twilio 0 until merged with Bolna's.
@@ -121,7 +123,7 @@ pub struct Event {
     /// What the event says.
     pub facts: Facts,
     /// What was wrong with it, sorted: `bad_field:…`, `truncated:…`, `too_deep:…`,
-    /// `inconsistent_duration`, `total_score_mismatch`.
+    /// `inconsistent_duration`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
 }
@@ -155,7 +157,8 @@ pub struct Facts {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_cost_micros: Option<i64>,
     /// Its parts in micro-units: `llm`, `network`, `platform`, `synthesizer`,
-    /// `transcriber`, and beside them `transfer_cost`.
+    /// `transcriber`, and beside them `transfer_cost` and what else the sender
+    /// names; only the five sum to the price.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub cost_legs: BTreeMap<String, i64>,
     /// Whether the price is final.
@@ -176,6 +179,9 @@ pub struct Facts {
     /// The customer's name, as the caller of the API gave it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub customer_name: Option<String>,
+    /// The customer's e-mail address, as the caller of the API gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_email: Option<String>,
     /// The conversation as text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transcript: Option<String>,
@@ -194,6 +200,9 @@ pub struct Facts {
     /// The carrier's code for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hangup_provider_code: Option<i64>,
+    /// Why the call ended, in one vocabulary for all carriers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub termination_reason: Option<String>,
     /// What went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
@@ -206,6 +215,24 @@ pub struct Facts {
     /// Free keys that the tenant configured; opaque.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub extracted_data: Option<Value>,
+    /// What the agent extracted: JSON, or a string that holds it in some form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_extraction: Option<Value>,
+    /// What the tenant's own extractions found: JSON, or a string that holds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom_extractions: Option<Value>,
+    /// How the call was to be made.
+    #[serde(skip_serializing_if = "Setup::is_empty")]
+    pub setup: Setup,
+    /// Earlier dials, one for each attempt at most.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub past_dials: Vec<PastDial>,
+    /// What it was made with.
+    #[serde(skip_serializing_if = "Usage::is_empty")]
+    pub usage: Usage,
+    /// The leg to a person that the agent handed the caller over to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transfer: Option<Transfer>,
     /// Twilio's order of firing, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sequence_number: Option<i64>,
@@ -238,7 +265,7 @@ pub struct LeadAnalysis {
     pub fit_alignment: Option<String>,
     /// A word for the score.
     pub engagement_health: Option<String>,
-    /// As given, else the sum of the five, if all are there; 0 to 100.
+    /// As given; 0 to 100. [`crate::scores::fit`] makes one that is missing.
     pub total_score: Option<i32>,
     /// Hot, Warm, Cold and others, as given.
     pub lead_status_tag: Option<String>,
@@ -252,6 +279,9 @@ pub struct LeadAnalysis {
     pub extracted_email: Option<String>,
     /// One line for the tenant.
     pub smart_notification: Option<String>,
+    /// What was talked about, in the analyser's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transcript_summary: Option<String>,
     /// When a demonstration was agreed for.
     pub demo_book_datetime: Option<DateTime<Utc>>,
     /// When the customer wants to be spoken to again, where a zone was given with it.

@@ -217,6 +217,68 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// The items of a list that are objects, at most `max` of them; a value that
+    /// is no list, an item that is no object and a longer list are flagged.
+    pub(crate) fn objects(&self, key: &str, path: &'static str, max: usize, flags: &mut Flags) -> Vec<Object<'a>> {
+        let read = |raw: &'a str| {
+            let object = raw.starts_with('{').then(|| serde_json::from_str::<Object<'a>>(raw).ok())??;
+            Some(Object { path, ..object })
+        };
+        self.items(key, max, flags, read)
+    }
+
+    /// The same for texts, each cut to `max_chars`.
+    pub(crate) fn texts(&self, key: &str, max: usize, max_chars: usize, flags: &mut Flags) -> Vec<String> {
+        let read = |raw: &'a str| Some(non_blank(string_of(raw)?)?.chars().take(max_chars).collect());
+        self.items(key, max, flags, read)
+    }
+
+    /// The same for numbers and strings that hold one.
+    pub(crate) fn numbers<T>(
+        &self,
+        key: &str,
+        max: usize,
+        flags: &mut Flags,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Vec<T> {
+        self.items(key, max, flags, |raw| read(string_of(raw).as_deref().unwrap_or(raw)))
+    }
+
+    fn items<T>(&self, key: &str, max: usize, flags: &mut Flags, read: impl Fn(&'a str) -> Option<T>) -> Vec<T> {
+        let Some(raw) = self.raw(key) else {
+            return Vec::new();
+        };
+        let Ok(items) = serde_json::from_str::<Vec<&'a RawValue>>(raw) else {
+            if raw != "\"\"" {
+                flags.bad_field(&self.path(key));
+            }
+            return Vec::new();
+        };
+        if items.len() > max {
+            flags.add(format!("truncated:{}", self.path(key)));
+        }
+        let found: Vec<Option<T>> = items.iter().take(max).map(|item| read(item.get())).collect();
+        if found.iter().any(Option::is_none) {
+            flags.bad_field(&self.path(key));
+        }
+        found.into_iter().flatten().collect()
+    }
+
+    /// Names of the members, in order; blank ones, ones with a NUL and ones of
+    /// more than `max_chars` are left out.
+    pub(crate) fn names(&self, max_chars: usize) -> Vec<&str> {
+        let usable =
+            |name: &&str| !name.trim().is_empty() && !name.contains('\0') && name.chars().nth(max_chars).is_none();
+        let mut names: Vec<&str> = self.members.keys().map(String::as_str).filter(usable).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Whether the value is a number, or text.
+    pub(crate) fn is_number(&self, key: &str) -> bool {
+        self.raw(key).is_some_and(|raw| raw.starts_with(|c: char| c == '-' || c.is_ascii_digit()))
+    }
+
     /// The string behind `key`, unread by any rule but NULs; for JSON in a string.
     pub(crate) fn embedded(&self, key: &str) -> Option<String> {
         string_of(self.raw(key)?)

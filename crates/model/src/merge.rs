@@ -7,6 +7,8 @@
 //! last one that is not empty. So a late or repeated event never takes anything
 //! away, and only a higher attempt re-opens a call that was over.
 
+mod dials;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -16,8 +18,10 @@ use serde_json::Value;
 
 use crate::bolna::SUMMED_LEGS;
 use crate::event::{CallSource, Direction, Event, Facts, LeadAnalysis, Provider};
+use crate::leg::{LegState, legs};
 use crate::money::billed_minutes;
 use crate::ordered::{Ordered, Placed, last};
+use crate::setup::{Setup, Usage};
 use crate::status::{Family, Outcome, StatusClass};
 use crate::time::earliest_plausible;
 use crate::voicemail::{note_names_a_machine, transcript_is_a_machine};
@@ -80,8 +84,12 @@ pub struct CallState {
     pub customer_number: Option<String>,
     /// The agent's number, as given.
     pub agent_number: Option<String>,
+    /// Every number that was given for the customer, the one that counts first.
+    pub customer_numbers: Vec<String>,
     /// The customer's name, as given.
     pub customer_name: Option<String>,
+    /// The customer's e-mail address, as given.
+    pub customer_email: Option<String>,
     /// The conversation as text.
     pub transcript: Option<String>,
     /// The provider's summary.
@@ -94,6 +102,8 @@ pub struct CallState {
     pub hangup_reason: Option<String>,
     /// The carrier's code for it.
     pub hangup_provider_code: Option<i64>,
+    /// Why the call ended, in one vocabulary for all carriers.
+    pub termination_reason: Option<String>,
     /// What went wrong.
     pub error_message: Option<String>,
     /// The provider's undocumented hint.
@@ -103,16 +113,27 @@ pub struct CallState {
     pub answered_by_voice_mail: Option<bool>,
     /// The tenant's own fields.
     pub extracted_data: Option<Value>,
+    /// What the agent extracted, as given.
+    pub agent_extraction: Option<Value>,
+    /// What the tenant's extractions found, as given.
+    pub custom_extractions: Option<Value>,
     /// The latest analysis.
     pub analysis: Option<LeadAnalysis>,
     /// Its time, by the analyser's clock.
     pub analysis_at: Option<DateTime<Utc>>,
     /// Who has spoken of the call.
     pub providers: Providers,
-    /// Distinct events of the call; analyses are not counted.
+    /// Distinct events of the call; analyses and what the carrier says of other
+    /// legs are not counted.
     pub event_count: usize,
-    /// The dials that events tell of, in order.
+    /// The dials that events or later records tell of, in order.
     pub attempts: Vec<AttemptState>,
+    /// Its other legs, by key; nothing of theirs is in any figure of the call.
+    pub legs: Vec<LegState>,
+    /// How it was to be made.
+    pub setup: Setup,
+    /// What it was made with.
+    pub usage: Usage,
     /// What was wrong, sorted: the events' flags, and `conflicting_terminals`,
     /// `cost_mismatch`, `implausible:initiated_at`, `implausible:created_at`.
     pub flags: Vec<String>,
@@ -138,9 +159,11 @@ pub struct AttemptState {
     pub outcome: Outcome,
     /// The carrier's id of it.
     pub call_sid: Option<String>,
-    /// Earliest plausible `initiated_at` of its events, else their earliest time.
-    pub started_at: DateTime<Utc>,
-    /// Time of the winning event, if it ends the dial.
+    /// Earliest plausible `initiated_at` of its events, else their earliest time;
+    /// `None` where only a later record tells of the dial.
+    pub started_at: Option<DateTime<Utc>>,
+    /// Time of the winning event, or as the later record notes it, if the dial
+    /// is over.
     pub ended_at: Option<DateTime<Utc>>,
     /// Whole seconds of conversation, rounded down.
     pub duration_seconds: i64,
@@ -185,24 +208,37 @@ pub fn merge<'a>(events: impl IntoIterator<Item = &'a Event>) -> Option<CallStat
         source: source_of(&events),
         customer_number: text(|f| &f.customer_number),
         agent_number: text(|f| &f.agent_number),
+        customer_numbers: customer_numbers(&events),
         customer_name: text(|f| &f.customer_name),
+        customer_email: text(|f| &f.customer_email),
         transcript: text(|f| &f.transcript),
         summary: text(|f| &f.summary),
         recording_url: text(|f| &f.recording_url),
         hangup_by: text(|f| &f.hangup_by),
         hangup_reason: text(|f| &f.hangup_reason),
         hangup_provider_code: events.last(|e| e.facts.hangup_provider_code),
+        termination_reason: text(|f| &f.termination_reason),
         error_message: text(|f| &f.error_message),
         smart_status: text(|f| &f.smart_status),
         answered_by_voice_mail: machine_flag(&events.calls),
         extracted_data: events.last(|e| e.facts.extracted_data.clone()),
+        agent_extraction: events.last(|e| e.facts.agent_extraction.clone()),
+        custom_extractions: events.last(|e| e.facts.custom_extractions.clone()),
         analysis: analysis.and_then(|e| e.facts.analysis.clone()),
         analysis_at: analysis.map(|e| e.order_time()),
         providers: providers(&events),
         event_count: events.calls.len(),
-        attempts: attempts(&dials, &sids),
+        attempts: dials::attempts(&events, &dials, &sids),
+        legs: legs(&events),
+        setup: Setup::of(&events),
+        usage: Usage::of(&events),
         flags: flags(&events, &dials),
     })
+}
+
+/// The analysis that counts among these events of a call: the latest.
+pub fn latest_analysis<'a>(events: impl IntoIterator<Item = &'a Event>) -> Option<LeadAnalysis> {
+    Ordered::new(events).analyses.last()?.facts.analysis.clone()
 }
 
 /// Whether the call is charged for: it is over and somebody, or a machine, talked
@@ -217,30 +253,6 @@ fn dials_of<'e, 'a>(events: &'e Ordered<'a>) -> Vec<&'e [Placed<'a>]> {
     events.calls.chunk_by(same_dial).collect()
 }
 
-fn attempts(dials: &[&[Placed<'_>]], sids: &BTreeMap<&str, i32>) -> Vec<AttemptState> {
-    let states = dials.iter().filter_map(|dial| attempt_state(dial, sids));
-    states.collect()
-}
-
-fn attempt_state(dial: &[Placed<'_>], sids: &BTreeMap<&str, i32>) -> Option<AttemptState> {
-    let winner = dial.last()?;
-    let conversation = conversation_of(dial);
-    let initiated = dial.iter().filter_map(|placed| plausible(placed.event, placed.event.initiated_at)).min();
-    let is_over = winner.class == StatusClass::Terminal;
-    Some(AttemptState {
-        attempt: winner.attempt,
-        lifecycle: winner.event.status.clone(),
-        outcome: outcome_of(dial, conversation)?,
-        // A record that announces this dial may still name the last one's sid.
-        call_sid: last(dial, |event| {
-            event.call_sid.clone().filter(|sid| sids.get(sid.as_str()) == Some(&winner.attempt))
-        }),
-        started_at: initiated.or_else(|| dial.iter().map(|placed| placed.event.order_time()).min())?,
-        ended_at: is_over.then(|| winner.event.order_time()),
-        duration_seconds: whole_seconds(conversation),
-    })
-}
-
 fn outcome_of(dial: &[Placed<'_>], conversation: Option<Decimal>) -> Option<Outcome> {
     let status = &dial.last()?.event.status;
     Some(Outcome::decide(status, is_voicemail(dial), is_talk(conversation)))
@@ -249,7 +261,7 @@ fn outcome_of(dial: &[Placed<'_>], conversation: Option<Decimal>) -> Option<Outc
 /// The events' own flags, and what only shows when they are put together.
 fn flags(events: &Ordered<'_>, dials: &[&[Placed<'_>]]) -> Vec<String> {
     let calls = events.calls.iter().map(|placed| placed.event);
-    let all = calls.chain(events.analyses.iter().copied());
+    let all = calls.chain(events.legs.iter().copied()).chain(events.analyses.iter().copied());
     let mut flags: BTreeSet<String> = all.flat_map(|event| event.flags.iter().cloned()).collect();
     let found = [
         ("conflicting_terminals", dials.iter().any(|dial| has_conflict(dial))),
@@ -286,6 +298,17 @@ fn call_sids<'a>(calls: &[Placed<'a>]) -> BTreeMap<&'a str, i32> {
 fn owned(sids: &BTreeMap<&str, i32>) -> Vec<(String, i32)> {
     let owned = sids.iter().map(|(sid, attempt)| ((*sid).to_owned(), *attempt));
     owned.collect()
+}
+
+/// Each number once, from the last event's back.
+fn customer_numbers(events: &Ordered<'_>) -> Vec<String> {
+    let mut numbers: Vec<String> = Vec::new();
+    for number in events.calls.iter().rev().filter_map(|placed| placed.event.facts.customer_number.as_ref()) {
+        if !numbers.contains(number) {
+            numbers.push(number.clone());
+        }
+    }
+    numbers
 }
 
 fn source_of(events: &Ordered<'_>) -> CallSource {

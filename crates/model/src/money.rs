@@ -6,6 +6,9 @@ use crate::decimal::{DecimalText, Rest};
 /// account's currency. More for one call is an error of the sender.
 const MAX_MICROS: i64 = 1_000_000_000_000;
 
+/// The most that one entry of a ledger may be, in micro-credits.
+const MAX_CREDIT_MICROS: i64 = 1_000_000_000_000_000;
+
 /// Seconds in a billed minute.
 const MINUTE_SECONDS: i64 = 60;
 
@@ -20,6 +23,16 @@ pub fn cents_text_to_micros(text: &str) -> Option<i64> {
     let (cut, rest) = cents.scaled(4)?;
     let micros = i64::try_from(cut).ok()? + i64::from(rest == Rest::HalfOrMore);
     (micros <= MAX_MICROS).then_some(micros)
+}
+
+/// Decimal text of credits, which may be below zero, to micro-credits. `None` when
+/// the text is no decimal number, has more than six decimals (they would have to be
+/// rounded) or is beyond 1e9 credits.
+pub fn credits_text_to_micros(text: &str) -> Option<i64> {
+    let credits = DecimalText::parse(text)?;
+    let (micros, rest) = credits.scaled(6)?;
+    let micros = i64::try_from(micros).ok().filter(|micros| rest == Rest::Nothing && *micros <= MAX_CREDIT_MICROS)?;
+    Some(if credits.is_negative() { -micros } else { micros })
 }
 
 /// Started minutes of a call: seconds / 60, rounded up; 0 for 0 seconds or less.
@@ -78,6 +91,28 @@ mod tests {
             ("3.54 ", None),
         ] {
             assert_eq!(cents_text_to_micros(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn credits_are_exact_or_refused() {
+        for (text, want) in [
+            ("50", Some(50_000_000)),
+            ("3.5", Some(3_500_000)),
+            ("-2.333333", Some(-2_333_333)),
+            ("0.000001", Some(1)),
+            ("-0", Some(0)),
+            ("1000000000", Some(1_000_000_000_000_000)),
+            ("1000000000.000001", None),
+            ("0.0000001", None),
+            ("+5", None),
+            ("5 ", None),
+            ("5,0", None),
+            ("", None),
+            ("-", None),
+            ("NaN", None),
+        ] {
+            assert_eq!(credits_text_to_micros(text), want, "{text}");
         }
     }
 

@@ -26,6 +26,8 @@ type Place<'a> = (i32, StatusClass, bool, DateTime<Utc>, bool, u8, Option<i64>, 
 pub(crate) struct Ordered<'a> {
     /// Events of the call, in order.
     pub(crate) calls: Vec<Placed<'a>>,
+    /// The carrier's events of its other legs, in no order.
+    pub(crate) legs: Vec<&'a Event>,
     /// Its analyses, in order.
     pub(crate) analyses: Vec<&'a Event>,
 }
@@ -36,6 +38,8 @@ impl<'a> Ordered<'a> {
         let (mut analyses, calls): (Vec<_>, Vec<_>) =
             distinct(events).into_iter().partition(|event| event.provider == Provider::Analysis);
         analyses.sort_by_key(|event| (event.order_time(), event.body_sha256));
+        let of_legs = leg_sids(&calls);
+        let (legs, calls): (Vec<_>, Vec<_>) = calls.into_iter().partition(|event| is_of_a_leg(event, &of_legs));
         let attempts = attempts_by_sid(&calls);
         let attempt_of = |event: &Event| match (event.provider, &event.call_sid) {
             (Provider::Twilio, Some(sid)) => attempts.get(sid.as_str()).copied().unwrap_or(0),
@@ -47,7 +51,7 @@ impl<'a> Ordered<'a> {
         let mut calls: Vec<Placed<'a>> =
             calls.into_iter().map(|event| Placed::new(event, attempt_of(event), &measured)).collect();
         calls.sort_by(|a, b| a.place().cmp(&b.place()));
-        Self { calls, analyses }
+        Self { calls, legs, analyses }
     }
 
     /// The value in the last event that has one.
@@ -106,7 +110,7 @@ fn own_conversation(event: &Event) -> Option<Decimal> {
     event.facts.conversation_seconds.filter(|seconds| is_over || *seconds > Decimal::ZERO)
 }
 
-fn live_rank(status: &str) -> u8 {
+pub(crate) fn live_rank(status: &str) -> u8 {
     match status {
         "initiated" => 1,
         "ringing" => 2,
@@ -126,6 +130,24 @@ fn distinct<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<&'a Event> {
         }
     }
     by_identity.into_values().collect()
+}
+
+/// Sids of legs: those with a parent, and those of transfers that are not also
+/// named as a dial of the call itself.
+fn leg_sids<'a>(events: &[&'a Event]) -> BTreeSet<&'a str> {
+    let by_bolna = || events.iter().filter(|event| event.provider == Provider::Bolna);
+    let dials: BTreeSet<&str> = by_bolna().filter_map(|event| event.call_sid.as_deref()).collect();
+    let transfers = by_bolna().filter_map(|event| event.facts.transfer.as_ref()?.call_sid.as_deref());
+    let children =
+        events.iter().filter(|event| event.parent_call_sid.is_some()).filter_map(|event| event.call_sid.as_deref());
+    transfers.chain(children).filter(|sid| !dials.contains(sid)).collect()
+}
+
+/// Whether the carrier speaks of a leg and not of a dial: the transfer, say, whose
+/// callbacks name no parent when the platform has dialled it on its own.
+fn is_of_a_leg(event: &Event, leg_sids: &BTreeSet<&str>) -> bool {
+    let has_its_sid = || event.call_sid.as_deref().is_some_and(|sid| leg_sids.contains(sid));
+    event.provider == Provider::Twilio && (event.parent_call_sid.is_some() || has_its_sid())
 }
 
 /// The dial of each call sid that Bolna has named; the smallest, since a record

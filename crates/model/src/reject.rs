@@ -22,12 +22,9 @@ pub enum Reject {
     /// A key that occurs twice; named only if it is a known one, else `other`.
     #[error("the key {0} occurs twice")]
     DuplicateKey(String),
-    /// A `CallSid` that is not `CA` and 32 hex digits.
-    #[error("the CallSid is not CA and 32 hex digits")]
+    /// A `CallSid` or `ParentCallSid` that is not `CA` and 32 hex digits.
+    #[error("a CallSid is not CA and 32 hex digits")]
     BadSid,
-    /// A child leg of a call: its minutes are part of the parent's.
-    #[error("the event is of a child leg")]
-    ChildLeg,
     /// A callback of another kind: recordings, workflows.
     #[error("the body is not the status of a call")]
     NotACallStatus,
@@ -50,7 +47,6 @@ impl Reject {
             Self::IdMismatch => "id_mismatch",
             Self::DuplicateKey(_) => "duplicate_key",
             Self::BadSid => "bad_sid",
-            Self::ChildLeg => "child_leg",
             Self::NotACallStatus => "not_a_call_status",
             Self::NotIndividual => "not_individual",
             Self::NoAnalysis => "no_analysis",

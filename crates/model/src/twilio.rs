@@ -9,6 +9,7 @@ use crate::event::{
 };
 use crate::json::{Flags, fold_uuid, non_blank};
 use crate::reject::Reject;
+use crate::source::call_source;
 use crate::time::parse_recent;
 
 /// The fields that are read. One of them given twice makes the form ambiguous.
@@ -41,13 +42,15 @@ pub(crate) struct Form(HashMap<&'static str, String>);
 /// those of the body's first receipt. `Duration`, which counts minutes, is not read.
 ///
 /// # Errors
-/// The form names no call, gives a field twice, is of a child leg, or is no
-/// status of a call (such as a recording callback).
+/// The form names no call, gives a field twice, names a parent that is none, or
+/// is no status of a call (such as a recording callback).
 pub fn parse_twilio(form_body: &[u8], received_at: DateTime<Utc>, body_sha256: [u8; 32]) -> Result<Event, Reject> {
     let (form, call_sid) = identified(form_body)?;
-    if form.get("ParentCallSid").is_some() {
-        return Err(Reject::ChildLeg);
-    }
+    let parent_call_sid = match form.get("ParentCallSid") {
+        // A leg whose parent cannot be read must not pass for a call.
+        Some(parent) => Some(fold_sid("CA", parent).filter(|parent| *parent != call_sid).ok_or(Reject::BadSid)?),
+        None => None,
+    };
     let status = form.get("CallStatus").ok_or(Reject::NotACallStatus)?;
     let mut flags = Flags::default();
     let status = status.chars().take(MAX_STATUS_CHARS).collect();
@@ -61,7 +64,7 @@ pub fn parse_twilio(form_body: &[u8], received_at: DateTime<Utc>, body_sha256: [
         call_sid: Some(call_sid),
         agent_ref: None,
         account_sid,
-        parent_call_sid: None,
+        parent_call_sid,
         attempt: 0,
         status,
         updated_at,
@@ -105,9 +108,11 @@ fn read_facts(form: &Form, flags: &mut Flags) -> Facts {
         Some(Direction::Outbound) => (to, from),
         None => (None, None),
     };
-    let source = customer_number
-        .as_deref()
-        .map(|customer| if customer.starts_with("client:") { CallSource::Internet } else { CallSource::Phone });
+    let source = match customer_number.as_deref() {
+        // The carrier's own name for a browser or an app.
+        Some(customer) if customer.starts_with("client:") => Some(CallSource::Internet),
+        customer => call_source([], customer),
+    };
     Facts {
         telephony_seconds: form.read("CallDuration", flags, |text| digits_up_to(text, MAX_DURATION_SECONDS)),
         direction,

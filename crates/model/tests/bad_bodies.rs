@@ -211,7 +211,6 @@ fn reasons_are_stable_and_say_nothing_of_the_body() {
         (Reject::IdMismatch, "id_mismatch"),
         (Reject::DuplicateKey("id".to_owned()), "duplicate_key"),
         (Reject::BadSid, "bad_sid"),
-        (Reject::ChildLeg, "child_leg"),
         (Reject::NotACallStatus, "not_a_call_status"),
         (Reject::NotIndividual, "not_individual"),
         (Reject::NoAnalysis, "no_analysis"),

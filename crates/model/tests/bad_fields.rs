@@ -307,9 +307,10 @@ fn callbacks_of_other_kinds() {
         assert_eq!(try_twilio(form), Err(reason.clone()), "{form}");
         assert_eq!(usable_id(Provider::Twilio, form.as_bytes()), Err(reason), "{form}");
     }
-    let child = "&ParentCallSid=CA00000000000000000000000000000002";
     for (more, reason) in [
-        (&format!("&CallStatus=completed{child}")[..], Reject::ChildLeg),
+        // Whose leg it is cannot be read, and a call of its own it is not.
+        ("&CallStatus=completed&ParentCallSid=CA2", Reject::BadSid),
+        (&format!("&CallStatus=completed&ParentCallSid={SID}")[..], Reject::BadSid),
         ("&RecordingStatus=completed", Reject::NotACallStatus),
         ("&Digits=9&Digits=1&Digits=9", Reject::NotACallStatus),
         ("", Reject::NotACallStatus),

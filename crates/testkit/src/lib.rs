@@ -8,6 +8,8 @@
 
 mod database;
 mod database_name;
+pub mod histories;
+pub mod openai;
 pub mod schema_dump;
 mod server;
 mod template;

@@ -18,7 +18,7 @@ use crate::support::*;
 /// Far more than anything here takes.
 const LONG: Duration = Duration::from_secs(60);
 
-fn deps(db: &TestDb, expire_seconds: u32) -> Arc<Deps> {
+pub fn deps(db: &TestDb, expire_seconds: u32) -> Arc<Deps> {
     let retention = purge_expired::Retention {
         inbox_body_days: 90,
         login_attempt_days: 30,
@@ -27,6 +27,7 @@ fn deps(db: &TestDb, expire_seconds: u32) -> Arc<Deps> {
         quarantine_days: 90,
         job_history_days: 14,
         audit_difference_days: 30,
+        twilio_processed_days: 30,
     };
     Arc::new(Deps {
         pool: db.pool.clone(),

@@ -81,7 +81,13 @@ async fn days_to_a_follow_up_are_a_setting() {
         .unwrap();
     let settings = SettingsHandle::load(&db.pool).await.unwrap();
     let rollup_hint = Hint::new();
-    let drain = ProcessCallEvents { pool: db.pool.clone(), options: process_options(), settings, rollup_hint };
+    let drain = ProcessCallEvents {
+        pool: db.pool.clone(),
+        options: process_options(),
+        settings,
+        rollup_hint,
+        leads_hint: Hint::new(),
+    };
     for body in answered_call(CALL) {
         deliver(&db, user, "bolna", &body).await;
     }

@@ -1,15 +1,20 @@
 //! Behaviour of the jobs against a real database.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod analyses;
 mod archive;
 mod audit;
 mod backfill;
 mod caches;
+mod calls;
+mod contacts;
+mod credits;
 mod exact;
 mod follow_ups;
 mod history_rows;
 mod low_credit;
 mod notifications;
+mod periods;
 mod process;
 mod races;
 mod reckoning;

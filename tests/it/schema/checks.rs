@@ -5,6 +5,7 @@
     reason = "statements are pieced together from constants"
 )]
 
+mod analyses;
 mod machinery;
 mod notices;
 mod platform;
@@ -42,6 +43,7 @@ fn cases() -> impl Iterator<Item = &'static Case> {
         .chain(tenant::CASES)
         .chain(machinery::CASES)
         .chain(notices::CASES)
+        .chain(analyses::CASES)
 }
 
 /// One row in every table, so that an assignment meets exactly one.
@@ -53,6 +55,7 @@ async fn one_row_each() -> TestDb {
         "DELETE FROM public.calls WHERE bolna_execution_id = 'execution-2'",
         "DELETE FROM public.contacts WHERE name = 'Spare'",
         "DELETE FROM public.lead_analytics WHERE analysis_type = 'complete'",
+        "DELETE FROM public.credit_transactions WHERE call_id IS NULL",
         "DELETE FROM tally.calendar WHERE grain = 'day' OR date <> '2026-01-01'",
         "DELETE FROM tally.rollup_marks WHERE seq > (SELECT min(seq) FROM tally.rollup_marks)",
     ] {

@@ -21,6 +21,16 @@ const POINTERS: &[(&str, &str, Target)] = &[
         call,
     ),
     (
+        "call_analyses_user_id_call_id_fkey",
+        "UPDATE tally.call_analyses SET call_id = $2 WHERE user_id = $1",
+        spare_call,
+    ),
+    (
+        "call_legs_user_id_call_id_fkey",
+        "INSERT INTO tally.call_legs (user_id, call_id, leg_key, kind, lifecycle, outcome) VALUES ($1, $2, 'CA2', 'child', '', 'busy')",
+        call,
+    ),
+    (
         "calls_user_id_agent_id_fkey",
         "UPDATE public.calls SET agent_id = $2 WHERE user_id = $1 AND bolna_execution_id = 'execution-1'",
         agent,
@@ -31,11 +41,26 @@ const POINTERS: &[(&str, &str, Target)] = &[
         spare_contact,
     ),
     (
+        "contact_analyses_user_id_contact_id_fkey",
+        "UPDATE tally.contact_analyses SET contact_id = $2 WHERE user_id = $1",
+        spare_contact,
+    ),
+    (
+        "contact_archive_user_id_contact_id_fkey",
+        "UPDATE tally.contact_archive SET contact_id = $2 WHERE user_id = $1",
+        spare_contact,
+    ),
+    (
         "customers_user_id_contact_id_fkey",
         "UPDATE public.customers SET contact_id = $2 WHERE user_id = $1",
         spare_contact,
     ),
     ("follow_ups_user_id_call_id_fkey", "UPDATE public.follow_ups SET call_id = $2 WHERE user_id = $1", spare_call),
+    (
+        "lead_analytics_user_id_contact_id_fkey",
+        "UPDATE public.lead_analytics SET contact_id = $2 WHERE user_id = $1 AND analysis_type = 'complete'",
+        spare_contact,
+    ),
     (
         "lead_analytics_user_id_call_id_fkey",
         "UPDATE public.lead_analytics SET call_id = $2 WHERE user_id = $1 AND analysis_type = 'individual'",

@@ -25,8 +25,8 @@ WITH u AS (
     INSERT INTO public.lead_analytics (user_id, call_id, phone_number, total_score, quality)
     SELECT user_id, call_id, '15550100', 12, 'hot' FROM k
 ), complete_leads AS (
-    INSERT INTO public.lead_analytics (user_id, call_id, analysis_type, phone_number)
-    SELECT user_id, call_id, 'complete', '15550100' FROM k
+    INSERT INTO public.lead_analytics (user_id, call_id, analysis_type, phone_number, contact_id, latest_call_id)
+    SELECT user_id, call_id, 'complete', '15550100', contact_id, call_id FROM k
 ), twilio AS (
     INSERT INTO public.twilio_processed_calls (user_id, twilio_call_sid, phone_number, call_status, contact_id)
     SELECT user_id, 'CA' || repeat('0', 32), '15550100', 'busy', contact_id FROM k
@@ -78,6 +78,8 @@ WITH u AS (
 ), attempts AS (
     INSERT INTO tally.call_attempts (user_id, call_id, attempt, lifecycle, outcome, duration_seconds)
     SELECT user_id, call_id, 0, 'initiated', 'in_progress', 0 FROM k
+), legs AS (
+    INSERT INTO tally.call_legs (user_id, call_id, leg_key, kind, lifecycle, outcome) SELECT user_id, call_id, 'CA1', 'transfer', '', 'failed' FROM k
 ), aliases AS (
     INSERT INTO tally.call_aliases (user_id, call_sid, call_id) SELECT user_id, 'CA' || repeat('0', 32), call_id FROM k
 ), buckets AS (
@@ -91,6 +93,18 @@ WITH u AS (
 ), history_files AS (
     INSERT INTO tally.history_files (user_id, month_start, month_end, path, calls, fingerprint_hi, fingerprint_lo)
     SELECT user_id, t, t + interval '1 month', 'file', 1, 1, 1 FROM k
+), analysis_settings AS (
+    INSERT INTO tally.analysis_settings (user_id, provider) SELECT user_id, 'rules' FROM k
+), analysis_spend AS (
+    INSERT INTO tally.analysis_spend (user_id, spent_on, spent_micros) SELECT user_id, '2026-01-05', 1 FROM k
+), call_analyses AS (
+    INSERT INTO tally.call_analyses (user_id, call_id, provider, input_sha256, analyzed_at) SELECT user_id, call_id, 'rules', digest, t FROM k
+), contact_analyses AS (
+    INSERT INTO tally.contact_analyses (user_id, contact_id) SELECT user_id, contact_id FROM k
+), lead_marks AS (
+    INSERT INTO tally.lead_marks (user_id, contact_id) SELECT user_id, contact_id FROM k
+), contact_archive AS (
+    INSERT INTO tally.contact_archive (user_id, contact_id, total_calls, first_call_at, last_call_at) SELECT user_id, contact_id, 1, t, t FROM k
 ), jobs AS (
     INSERT INTO tally.jobs (kind, queue, user_id, coalesce_key, run_at, created_at) SELECT 'work', 'default', user_id, 'key', t, t FROM k
 ), job_history AS (

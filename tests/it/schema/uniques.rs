@@ -37,6 +37,13 @@ const CASES: &[(&str, &str, &str)] = &[
          SELECT user_id, 'usage', -1, 0, 'a correction', call_id, charge_no + 1 FROM public.credit_transactions",
     ),
     (
+        "credit_transactions_user_id_idempotency_key_key",
+        "INSERT INTO public.credit_transactions (user_id, type, amount_micros, balance_after_micros, description, idempotency_key)
+         SELECT id, 'bonus', 1, 1, 'twice', 'key' FROM public.users, generate_series(1, 2)",
+        "INSERT INTO public.credit_transactions (user_id, type, amount_micros, balance_after_micros, description, idempotency_key)
+         SELECT id, 'bonus', 1, 1, 'once each', 'key-' || n FROM public.users, generate_series(1, 2) n",
+    ),
+    (
         "credit_transactions_user_id_stripe_payment_id_key",
         "INSERT INTO public.credit_transactions (user_id, type, amount_micros, balance_after_micros, description, stripe_payment_id)
          SELECT id, 'purchase', 1, 1, 'twice', 'pi_1' FROM public.users, generate_series(1, 2)",
@@ -76,15 +83,23 @@ const CASES: &[(&str, &str, &str)] = &[
     ),
     (
         "lead_analytics_complete_key",
-        "INSERT INTO public.lead_analytics (user_id, call_id, analysis_type, phone_number)
-         SELECT user_id, call_id, analysis_type, phone_number FROM public.lead_analytics WHERE analysis_type = 'complete'",
-        "INSERT INTO public.lead_analytics (user_id, call_id, analysis_type, phone_number)
-         SELECT user_id, call_id, analysis_type, '15550101' FROM public.lead_analytics WHERE analysis_type = 'complete'",
+        "INSERT INTO public.lead_analytics (user_id, call_id, analysis_type, contact_id)
+         SELECT user_id, call_id, analysis_type, contact_id FROM public.lead_analytics WHERE analysis_type = 'complete'",
+        "INSERT INTO public.lead_analytics (user_id, call_id, analysis_type, contact_id)
+         SELECT user_id, call_id, analysis_type, k.id FROM public.lead_analytics JOIN public.contacts k USING (user_id)
+         WHERE analysis_type = 'complete' AND k.name = 'Spare'",
     ),
     (
         "lead_analytics_individual_key",
         "INSERT INTO public.lead_analytics (user_id, call_id) SELECT user_id, call_id FROM public.lead_analytics WHERE analysis_type = 'individual'",
         "INSERT INTO public.lead_analytics (user_id, call_id) SELECT user_id, id FROM public.calls WHERE bolna_execution_id = 'execution-2'",
+    ),
+    (
+        "phone_numbers_active_e164_key",
+        "INSERT INTO public.phone_numbers (name, phone_number, phone_e164, bolna_phone_number_id, created_by_admin_id)
+         SELECT n, n, '+15550188', n, gen_random_uuid() FROM (VALUES ('a'), ('b')) v (n)",
+        "INSERT INTO public.phone_numbers (name, phone_number, phone_e164, bolna_phone_number_id, created_by_admin_id, is_active)
+         SELECT n, n, '+15550188', n, gen_random_uuid(), n = 'a' FROM (VALUES ('a'), ('b')) v (n)",
     ),
     (
         "phone_numbers_active_number_key",

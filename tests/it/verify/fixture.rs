@@ -85,7 +85,7 @@ const CHARGES: &str = "
 
 const BALANCE: &str = "
     UPDATE public.users u
-    SET credits_micros = 15000000 + (SELECT coalesce(sum(amount_micros), 0) FROM public.credit_transactions WHERE user_id = $1)
+    SET credits_micros = (SELECT sum(amount_micros) FROM public.credit_transactions WHERE user_id = $1)
     WHERE id = $1";
 
 /// Works until nothing is marked.

@@ -16,6 +16,12 @@ pub(super) const CASES: &[Case] = &[
         &["assigned_to_agent_id = gen_random_uuid(), assigned_to_user_id = gen_random_uuid()"],
     ),
     case(
+        "public.phone_numbers",
+        "phone_numbers_phone_e164_check",
+        &["phone_e164 = '15550199'", "phone_e164 = '+05550199'", "phone_e164 = '+1 5550199'"],
+        &["phone_e164 = '+15550199'", "phone_e164 = NULL"],
+    ),
+    case(
         "public.users",
         "users_auth_provider_check",
         &["auth_provider = 'facebook'", "auth_provider = ''"],

@@ -85,6 +85,12 @@ pub(super) const CASES: &[Case] = &[
     case("public.agents", "agents_bolna_agent_id_check", &["bolna_agent_id = ''"], &["bolna_agent_id = 'x'"]),
     case(
         "public.call_analytics_cache",
+        "call_analytics_cache_outcomes_check",
+        &["total_calls = 1", "voicemail_calls = 1"],
+        &["total_calls = 2, voicemail_calls = 1, busy_calls = 1"],
+    ),
+    case(
+        "public.call_analytics_cache",
         "call_analytics_cache_period_start_check",
         &["period_type = 'weekly', date_period = '2026-01-06'", "period_type = 'monthly', date_period = '2026-01-02'"],
         &["period_type = 'weekly', date_period = '2026-01-05'", "period_type = 'monthly', date_period = '2026-01-01'"],
@@ -98,6 +104,12 @@ pub(super) const CASES: &[Case] = &[
     case("public.calls", "calls_attempt_check", &["attempt = -1"], &["attempt = 0"]),
     case("public.calls", "calls_cost_check", &["cost_micros = -1"], &["cost_micros = 0"]),
     case("public.calls", "calls_credits_check", &["credits_micros = -1"], &["credits_micros = 0"]),
+    case(
+        "public.calls",
+        "calls_dials_check",
+        &["busy_dials = -1", "no_answer_dials = -1", "failed_dials = -1", "unanswered_sids = -1"],
+        &["busy_dials = 1, no_answer_dials = 1, failed_dials = 1, unanswered_sids = 1"],
+    ),
     case(
         "public.calls",
         "calls_duration_check",
@@ -146,6 +158,12 @@ pub(super) const CASES: &[Case] = &[
     ),
     case(
         "public.contacts",
+        "contacts_attempted_check",
+        &["call_attempted_busy = -1", "call_attempted_no_answer = -1", "call_attempted_failed = -1"],
+        &["call_attempted_busy = 0, call_attempted_no_answer = 0, call_attempted_failed = 0"],
+    ),
+    case(
+        "public.contacts",
         "contacts_auto_creation_source_check",
         &["auto_creation_source = 'garbage'", "auto_creation_source = ''"],
         &["auto_creation_source = 'webhook'", "auto_creation_source = 'manual'", "auto_creation_source = NULL"],
@@ -162,6 +180,12 @@ pub(super) const CASES: &[Case] = &[
         "credit_transactions_charge_check",
         &["call_id = NULL", "charge_no = NULL", "charge_no = -1"],
         &["call_id = NULL, charge_no = NULL", "charge_no = 1"],
+    ),
+    case(
+        "public.credit_transactions",
+        "credit_transactions_idempotency_key_check",
+        &["idempotency_key = ''", "stripe_payment_id = ''"],
+        &["idempotency_key = 'key', stripe_payment_id = 'pi_1'"],
     ),
     case(
         "public.credit_transactions",
@@ -257,7 +281,19 @@ pub(super) const CASES: &[Case] = &[
         "public.lead_analytics",
         "lead_analytics_type_check",
         &["analysis_type = 'human_edit'"],
-        &["analysis_type = 'complete'"],
+        &["analysis_type = 'complete', contact_id = (SELECT id FROM public.contacts)"],
+    ),
+    case(
+        "public.lead_analytics",
+        "lead_analytics_contact_check",
+        &["analysis_type = 'complete'", "contact_id = (SELECT id FROM public.contacts)"],
+        &["analysis_type = 'complete', contact_id = (SELECT id FROM public.contacts)"],
+    ),
+    case(
+        "public.lead_analytics",
+        "lead_analytics_previous_calls_check",
+        &["previous_calls_analyzed = -1"],
+        &["previous_calls_analyzed = 7"],
     ),
     case(
         "public.lead_analytics",
@@ -269,7 +305,12 @@ pub(super) const CASES: &[Case] = &[
         "public.transcripts",
         "transcripts_analysis_status_check",
         &["analysis_status = 'done'"],
-        &["analysis_status = 'completed'", "analysis_status = 'failed'"],
+        &[
+            "analysis_status = 'completed'",
+            "analysis_status = 'failed'",
+            "analysis_status = 'skipped'",
+            "analysis_status = 'off'",
+        ],
     ),
     case(
         "public.twilio_processed_calls",
