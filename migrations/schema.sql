@@ -458,6 +458,15 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION tally.forget_lead_marks() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'tally'
+    AS $$
+BEGIN
+    DELETE FROM tally.lead_marks WHERE user_id IN (SELECT id FROM old_rows);
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION tally.forget_tenants() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'tally'
@@ -600,6 +609,19 @@ CREATE FUNCTION tally.local_bucket(zone_name text, tier integer, instant timesta
     WHERE instant < c.bucket_end
 $$;
 
+CREATE FUNCTION tally.low_credit_levels() RETURNS bigint[]
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'public'
+    AS $_$
+    SELECT coalesce((
+        SELECT CASE WHEN btrim(c.config_value) = '' THEN '{}'::bigint[] ELSE (
+            SELECT array_agg(DISTINCT level::bigint * 1000000 ORDER BY level::bigint * 1000000 DESC)
+            FROM regexp_split_to_table(c.config_value, ',') AS l (level)) END
+        FROM system_config c
+        WHERE c.config_key = 'low_credit_levels' AND NOT c.is_encrypted AND c.config_value ~ '^\s*(-?\d{1,9}\s*(,\s*-?\d{1,9}\s*){0,2})?$'
+    ), '{15000000,5000000,0}'::bigint[])
+$_$;
+
 CREATE FUNCTION tally.mark_calls(tenant uuid, from_time timestamp with time zone, to_time timestamp with time zone) RETURNS bigint
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'tally'
@@ -656,6 +678,96 @@ BEGIN
           IS DISTINCT FROM
           (n.agent_id, n.started_at, n.outcome, n.duration_seconds, n.duration_minutes, n.credits_micros, n.cost_micros,
            n.lead_type, n.call_source, n.contact_id, n.id);
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION tally.mark_contacts() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'tally'
+    AS $$
+BEGIN
+    INSERT INTO tally.lead_marks (user_id, contact_id)
+    SELECT n.user_id, n.id
+    FROM old_rows o
+    JOIN new_rows n ON n.user_id = o.user_id AND n.id = o.id
+    WHERE (o.phone_e164, o.phone_number) IS DISTINCT FROM (n.phone_e164, n.phone_number)
+      AND EXISTS (SELECT FROM public.lead_analytics l
+                  WHERE l.user_id = n.user_id AND l.contact_id = n.id AND l.analysis_type = 'complete');
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION tally.mark_contacts_of_calls() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'tally'
+    AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        INSERT INTO tally.lead_marks (user_id, contact_id)
+        SELECT DISTINCT n.user_id, side.contact_id
+        FROM old_rows o
+        JOIN new_rows n ON n.user_id = o.user_id AND n.id = o.id
+        CROSS JOIN LATERAL (VALUES (o.contact_id), (n.contact_id)) AS side (contact_id)
+        WHERE side.contact_id IS NOT NULL
+          AND (o.contact_id, o.started_at) IS DISTINCT FROM (n.contact_id, n.started_at)
+          AND EXISTS (SELECT FROM public.lead_analytics l
+                      WHERE l.user_id = n.user_id AND l.call_id = n.id AND l.analysis_type = 'individual');
+    ELSE
+        INSERT INTO tally.lead_marks (user_id, contact_id)
+        SELECT DISTINCT o.user_id, o.contact_id
+        FROM old_rows o
+        WHERE o.contact_id IS NOT NULL AND EXISTS (SELECT FROM public.users u WHERE u.id = o.user_id);
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION tally.mark_contacts_of_leads() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'tally'
+    AS $$
+DECLARE
+    changed_users uuid[];
+    changed_calls uuid[];
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        SELECT array_agg(user_id), array_agg(call_id) INTO changed_users, changed_calls
+        FROM (SELECT DISTINCT user_id, call_id FROM new_rows WHERE analysis_type = 'individual') d;
+    ELSIF TG_OP = 'DELETE' THEN
+        SELECT array_agg(user_id), array_agg(call_id) INTO changed_users, changed_calls
+        FROM (SELECT DISTINCT user_id, call_id FROM old_rows WHERE analysis_type = 'individual') d;
+    ELSE
+        SELECT array_agg(user_id), array_agg(call_id) INTO changed_users, changed_calls
+        FROM (
+            SELECT DISTINCT side.user_id, side.call_id
+            FROM old_rows o
+            FULL JOIN new_rows n ON n.user_id = o.user_id AND n.id = o.id
+            CROSS JOIN LATERAL (VALUES (o.user_id, o.call_id), (n.user_id, n.call_id)) AS side (user_id, call_id)
+            WHERE side.user_id IS NOT NULL
+              AND 'individual' IN (o.analysis_type, n.analysis_type)
+              AND (o.id, o.call_id, o.analysis_type, o.intent_level, o.intent_score, o.urgency_level, o.urgency_score, o.budget_constraint,
+                   o.budget_score, o.fit_alignment, o.fit_score, o.engagement_health, o.engagement_score, o.total_score, o.score_scale,
+                   o.dimension_scale, o.quality, o.lead_status_tag, o.reasoning, o.company_name, o.extracted_name, o.extracted_email,
+                   o.cta_pricing_clicked, o.cta_demo_clicked, o.cta_followup_clicked, o.cta_sample_clicked, o.cta_escalated_to_human,
+                   o.smart_notification, o.demo_book_datetime, o.analysis_timestamp, o.transcript_summary)
+                  IS DISTINCT FROM
+                  (n.id, n.call_id, n.analysis_type, n.intent_level, n.intent_score, n.urgency_level, n.urgency_score, n.budget_constraint,
+                   n.budget_score, n.fit_alignment, n.fit_score, n.engagement_health, n.engagement_score, n.total_score, n.score_scale,
+                   n.dimension_scale, n.quality, n.lead_status_tag, n.reasoning, n.company_name, n.extracted_name, n.extracted_email,
+                   n.cta_pricing_clicked, n.cta_demo_clicked, n.cta_followup_clicked, n.cta_sample_clicked, n.cta_escalated_to_human,
+                   n.smart_notification, n.demo_book_datetime, n.analysis_timestamp, n.transcript_summary)
+        ) d;
+    END IF;
+    IF changed_calls IS NULL THEN
+        RETURN NULL;
+    END IF;
+    PERFORM FROM public.calls
+    WHERE (user_id, id) IN (SELECT * FROM unnest(changed_users, changed_calls))
+    ORDER BY user_id, id
+    FOR SHARE;
+    INSERT INTO tally.lead_marks (user_id, contact_id)
+    SELECT DISTINCT c.user_id, c.contact_id
+    FROM unnest(changed_users, changed_calls) AS k (user_id, call_id)
+    JOIN public.calls c ON c.user_id = k.user_id AND c.id = k.call_id
+    WHERE c.contact_id IS NOT NULL;
     RETURN NULL;
 END $$;
 
@@ -1131,12 +1243,13 @@ DECLARE
     frozen_tenant uuid;
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        SELECT array_agg(user_id), array_agg(call_id) INTO tenants, changed FROM new_rows;
+        SELECT array_agg(user_id), array_agg(call_id) INTO tenants, changed FROM new_rows WHERE analysis_type = 'individual';
     ELSIF TG_OP = 'DELETE' THEN
-        SELECT array_agg(user_id), array_agg(call_id) INTO tenants, changed FROM old_rows;
+        SELECT array_agg(user_id), array_agg(call_id) INTO tenants, changed FROM old_rows WHERE analysis_type = 'individual';
     ELSE
         SELECT array_agg(user_id), array_agg(call_id) INTO tenants, changed
-        FROM (SELECT user_id, call_id FROM old_rows UNION SELECT user_id, call_id FROM new_rows) both_sides;
+        FROM (SELECT user_id, call_id FROM old_rows WHERE analysis_type = 'individual'
+              UNION SELECT user_id, call_id FROM new_rows WHERE analysis_type = 'individual') both_sides;
     END IF;
     PERFORM tally.hold_tenants(tenants);
     SELECT h.user_id INTO frozen_tenant
@@ -1171,6 +1284,57 @@ CREATE FUNCTION tally.request_job(kind text, key text, user_id uuid DEFAULT NULL
 END;
 
 COMMENT ON FUNCTION tally.request_job(kind text, key text, user_id uuid, run_after interval, payload jsonb, queue text, priority integer, max_attempts integer) IS 'Asks for a coalesced job: one row per (kind, user_id, key), whatever the number of requests. Returns its id.';
+
+CREATE FUNCTION tally.request_requalification() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'tally'
+    AS $$
+BEGIN
+    PERFORM tally.request_job('requalify_leads', 'tenant', NEW.id);
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION tally.settle_low_credit() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'public'
+    AS $$
+DECLARE
+    levels CONSTANT bigint[] := tally.low_credit_levels();
+BEGIN
+    -- Whoever changed the balance holds it already; for others, one after the other.
+    PERFORM FROM users u WHERE u.id IN (SELECT n.user_id FROM new_entries n) ORDER BY u.id FOR NO KEY UPDATE;
+    WITH entries AS (
+        SELECT n.user_id, n.entry_no, n.call_id, n.balance_after_micros, n.amount_micros < 0 AS is_charge,
+               u.low_credit_level::integer AS known, r.reached,
+               bool_or(n.amount_micros < 0) OVER (PARTITION BY n.user_id ORDER BY n.entry_no) AS after_charge
+        FROM new_entries n
+        JOIN users u ON u.id = n.user_id
+        CROSS JOIN LATERAL (
+            SELECT count(*)::integer AS reached FROM unnest(levels) AS l (level) WHERE n.balance_after_micros <= l.level
+        ) r
+    ), settled AS (
+        -- A charge settles what is reached; before the first one, a rise can only take back.
+        SELECT e.*, CASE WHEN e.after_charge THEN e.reached ELSE least(e.known, e.reached) END AS level FROM entries e
+    ), steps AS (
+        SELECT s.*, lag(s.level, 1, s.known) OVER (PARTITION BY s.user_id ORDER BY s.entry_no) AS before,
+               row_number() OVER (PARTITION BY s.user_id ORDER BY s.entry_no DESC) AS from_last
+        FROM settled s
+    ), told AS (
+        INSERT INTO tally.notifications (user_id, kind, payload, idempotency_key)
+        SELECT s.user_id, 'credits.low',
+               jsonb_build_object('level_micros', levels[place], 'balance_micros', s.balance_after_micros, 'call_id', s.call_id),
+               format('credits.low:%s:%s', s.entry_no, levels[place])
+        FROM steps s
+        CROSS JOIN generate_series(s.before + 1, s.reached) AS place
+        WHERE s.is_charge
+        ORDER BY s.user_id, s.entry_no, place
+        ON CONFLICT (user_id, idempotency_key) DO NOTHING
+    )
+    UPDATE users u SET low_credit_level = s.level
+    FROM steps s
+    WHERE s.from_last = 1 AND u.id = s.user_id AND u.low_credit_level <> s.level;
+    RETURN NULL;
+END $$;
 
 CREATE FUNCTION tally.store_zone(zone_name text) RETURNS void
     LANGUAGE plpgsql
@@ -1605,10 +1769,16 @@ CREATE TABLE public.lead_analytics (
     is_read boolean DEFAULT false NOT NULL,
     phone_number character varying(50),
     analysis_timestamp timestamp with time zone,
+    contact_id uuid,
+    previous_calls_analyzed integer DEFAULT 0 NOT NULL,
+    latest_call_id uuid,
+    transcript_summary text,
     CONSTRAINT lead_analytics_budget_score_check CHECK (((budget_score >= 0) AND (budget_score <= 100))),
+    CONSTRAINT lead_analytics_contact_check CHECK ((((analysis_type)::text = 'complete'::text) = (contact_id IS NOT NULL))),
     CONSTRAINT lead_analytics_engagement_score_check CHECK (((engagement_score >= 0) AND (engagement_score <= 100))),
     CONSTRAINT lead_analytics_fit_score_check CHECK (((fit_score >= 0) AND (fit_score <= 100))),
     CONSTRAINT lead_analytics_intent_score_check CHECK (((intent_score >= 0) AND (intent_score <= 100))),
+    CONSTRAINT lead_analytics_previous_calls_check CHECK ((previous_calls_analyzed >= 0)),
     CONSTRAINT lead_analytics_quality_check CHECK (((quality)::text = ANY ((ARRAY['hot'::character varying, 'warm'::character varying, 'cold'::character varying, 'unqualified'::character varying])::text[]))),
     CONSTRAINT lead_analytics_quality_total_check CHECK (((quality IS NULL) = (total_score IS NULL))),
     CONSTRAINT lead_analytics_total_score_check CHECK (((total_score >= 0) AND (total_score <= 100))),
@@ -1691,7 +1861,7 @@ COMMENT ON COLUMN public.dashboard_cache.generation IS 'Sum of the generations o
 CREATE TABLE public.follow_ups (
     user_id uuid NOT NULL,
     id uuid DEFAULT gen_random_uuid() NOT NULL,
-    lead_phone character varying(50) NOT NULL,
+    lead_phone character varying(50),
     lead_email character varying(255),
     lead_name character varying(255),
     follow_up_date date NOT NULL,
@@ -1704,7 +1874,14 @@ CREATE TABLE public.follow_ups (
     completed_by uuid,
     follow_up_status character varying(20) DEFAULT 'pending'::character varying NOT NULL,
     call_id uuid,
+    phone_e164 character varying(16),
+    source character varying(20) DEFAULT 'manual'::character varying NOT NULL,
+    edited_at timestamp with time zone,
+    reminded_date date,
     CONSTRAINT follow_ups_completed_check CHECK ((((follow_up_status)::text = 'completed'::text) = (completed_at IS NOT NULL))),
+    CONSTRAINT follow_ups_lead_check CHECK ((((source)::text = 'analysis'::text) OR (lead_phone IS NOT NULL) OR (lead_email IS NOT NULL))),
+    CONSTRAINT follow_ups_phone_e164_check CHECK (((phone_e164)::text ~ '^\+[1-9][0-9]{6,14}$'::text)),
+    CONSTRAINT follow_ups_source_check CHECK (((source)::text = ANY ((ARRAY['manual'::character varying, 'analysis'::character varying])::text[]))),
     CONSTRAINT follow_ups_status_check CHECK (((follow_up_status)::text = ANY ((ARRAY['pending'::character varying, 'completed'::character varying, 'cancelled'::character varying])::text[])))
 );
 
@@ -1868,6 +2045,8 @@ COMMENT ON COLUMN public.users.credits_micros IS 'Balance in micro-credits; cred
 COMMENT ON COLUMN public.users.score_scale IS 'What the analysis calls a full total score (15 or 100); thresholds are percentages of it.';
 
 COMMENT ON COLUMN public.users.dimension_scale IS 'What the analysis calls a full single score (3 or 100).';
+
+COMMENT ON COLUMN public.users.low_credit_level IS 'Levels of the setting low_credit_levels that the balance has come down to and that were told of.';
 
 CREATE TABLE tally.calendar (
     zone text NOT NULL,
@@ -2136,7 +2315,7 @@ CREATE TABLE public.transcripts (
     analysis_status character varying(20) DEFAULT 'pending'::character varying NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT transcripts_analysis_status_check CHECK (((analysis_status)::text = ANY ((ARRAY['pending'::character varying, 'completed'::character varying, 'failed'::character varying])::text[])))
+    CONSTRAINT transcripts_analysis_status_check CHECK (((analysis_status)::text = ANY ((ARRAY['pending'::character varying, 'completed'::character varying, 'failed'::character varying, 'skipped'::character varying, 'off'::character varying])::text[])))
 );
 
 CREATE TABLE public.twilio_processed_calls (
@@ -2183,6 +2362,56 @@ CREATE TABLE public.user_sessions (
     refresh_expires_at timestamp with time zone,
     CONSTRAINT user_sessions_refresh_check CHECK (((refresh_token_hash IS NULL) = (refresh_expires_at IS NULL)))
 );
+
+CREATE SEQUENCE tally.analysis_claim_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE tally.analysis_settings (
+    user_id uuid NOT NULL,
+    provider text DEFAULT 'off'::text NOT NULL,
+    base_url text,
+    model text,
+    sealed_api_key bytea,
+    max_output_tokens integer DEFAULT 1000 NOT NULL,
+    input_price_micros bigint,
+    output_price_micros bigint,
+    daily_cap_micros bigint,
+    concurrency integer DEFAULT 2 NOT NULL,
+    turn bigint DEFAULT 0 NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT analysis_settings_base_url_check CHECK (((base_url ~ '^https?://[^/]'::text) AND (base_url !~ '/$'::text))),
+    CONSTRAINT analysis_settings_cap_check CHECK (((daily_cap_micros IS NULL) OR ((daily_cap_micros >= 0) AND (input_price_micros IS NOT NULL) AND (output_price_micros IS NOT NULL)))),
+    CONSTRAINT analysis_settings_concurrency_check CHECK (((concurrency >= 1) AND (concurrency <= 64))),
+    CONSTRAINT analysis_settings_model_check CHECK ((model <> ''::text)),
+    CONSTRAINT analysis_settings_openai_check CHECK (((provider <> 'openai'::text) OR ((base_url IS NOT NULL) AND (model IS NOT NULL)))),
+    CONSTRAINT analysis_settings_prices_check CHECK (((input_price_micros >= 0) AND (output_price_micros >= 0))),
+    CONSTRAINT analysis_settings_provider_check CHECK ((provider = ANY (ARRAY['bolna'::text, 'openai'::text, 'webhook'::text, 'rules'::text, 'off'::text]))),
+    CONSTRAINT analysis_settings_tokens_check CHECK (((max_output_tokens >= 100) AND (max_output_tokens <= 100000)))
+);
+
+COMMENT ON COLUMN tally.analysis_settings.input_price_micros IS 'Of a million tokens, in micro-units; output_price_micros likewise.';
+
+COMMENT ON COLUMN tally.analysis_settings.daily_cap_micros IS 'Most that a day of the tenant''s zone may cost, in micro-units.';
+
+CREATE TABLE tally.analysis_spend (
+    user_id uuid NOT NULL,
+    spent_on date NOT NULL,
+    spent_micros bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT analysis_spend_check CHECK ((spent_micros >= 0))
+);
+
+COMMENT ON TABLE tally.analysis_spend IS 'Cost by local day. A request counts with the most that it may cost until its cost is known; if its process dies, it stays so.';
+
+CREATE SEQUENCE tally.analysis_turn_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
 
 CREATE TABLE tally.audit_differences (
     user_id uuid NOT NULL,
@@ -2263,6 +2492,41 @@ CREATE TABLE tally.call_aliases (
 );
 
 COMMENT ON TABLE tally.call_aliases IS 'CallSids of a call: one execution with retries has several.';
+
+CREATE TABLE tally.call_analyses (
+    user_id uuid NOT NULL,
+    call_id uuid NOT NULL,
+    state text DEFAULT 'pending'::text NOT NULL,
+    provider text NOT NULL,
+    input_sha256 bytea NOT NULL,
+    analyzed_at timestamp with time zone NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    not_before timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    wait_reason text,
+    claim bigint,
+    claimed_until timestamp with time zone,
+    error_code text,
+    error_detail text,
+    model text,
+    input_tokens bigint DEFAULT 0 NOT NULL,
+    output_tokens bigint DEFAULT 0 NOT NULL,
+    cost_micros bigint DEFAULT 0 NOT NULL,
+    requested_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT call_analyses_claim_check CHECK ((((state = 'claimed'::text) = (claim IS NOT NULL)) AND ((claim IS NULL) = (claimed_until IS NULL)))),
+    CONSTRAINT call_analyses_counts_check CHECK (((attempts >= 0) AND (input_tokens >= 0) AND (output_tokens >= 0) AND (cost_micros >= 0))),
+    CONSTRAINT call_analyses_detail_check CHECK ((length(error_detail) <= 500)),
+    CONSTRAINT call_analyses_error_check CHECK (((error_code ~ '^[a-z_]{3,40}$'::text) AND ((state <> ALL (ARRAY['failed'::text, 'skipped'::text])) OR (error_code IS NOT NULL)))),
+    CONSTRAINT call_analyses_finished_check CHECK (((state = ANY (ARRAY['succeeded'::text, 'failed'::text, 'skipped'::text])) = (finished_at IS NOT NULL))),
+    CONSTRAINT call_analyses_input_check CHECK ((length(input_sha256) = 32)),
+    CONSTRAINT call_analyses_provider_check CHECK ((provider = ANY (ARRAY['bolna'::text, 'openai'::text, 'rules'::text]))),
+    CONSTRAINT call_analyses_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'claimed'::text, 'succeeded'::text, 'failed'::text, 'skipped'::text]))),
+    CONSTRAINT call_analyses_wait_check CHECK (((wait_reason = ANY (ARRAY['retry'::text, 'spending_cap'::text])) AND ((wait_reason IS NULL) OR (state = 'pending'::text))))
+);
+
+COMMENT ON TABLE tally.call_analyses IS 'Analyses of calls: to be made, under way, ended. The results are events of the inbox; error_detail never holds a transcript.';
+
+COMMENT ON COLUMN tally.call_analyses.cost_micros IS 'Of all requests for the present input; likewise the tokens.';
 
 CREATE TABLE tally.call_attempts (
     user_id uuid NOT NULL,
@@ -2361,6 +2625,37 @@ CREATE VIEW tally.call_metrics AS
         END)) AS fingerprint
    FROM (public.calls c
      LEFT JOIN public.lead_analytics l ON (((l.user_id = c.user_id) AND (l.call_id = c.id) AND ((l.analysis_type)::text = 'individual'::text))));
+
+CREATE TABLE tally.contact_analyses (
+    user_id uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    generation bigint DEFAULT 0 NOT NULL,
+    state text DEFAULT 'idle'::text NOT NULL,
+    input_sha256 bytea,
+    result jsonb,
+    result_sha256 bytea,
+    attempts integer DEFAULT 0 NOT NULL,
+    not_before timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    wait_reason text,
+    claim bigint,
+    claimed_until timestamp with time zone,
+    error_code text,
+    error_detail text,
+    model text,
+    input_tokens bigint DEFAULT 0 NOT NULL,
+    output_tokens bigint DEFAULT 0 NOT NULL,
+    cost_micros bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT contact_analyses_claim_check CHECK ((((state = 'claimed'::text) = (claim IS NOT NULL)) AND ((claim IS NULL) = (claimed_until IS NULL)))),
+    CONSTRAINT contact_analyses_counts_check CHECK (((attempts >= 0) AND (input_tokens >= 0) AND (output_tokens >= 0) AND (cost_micros >= 0))),
+    CONSTRAINT contact_analyses_detail_check CHECK ((length(error_detail) <= 500)),
+    CONSTRAINT contact_analyses_error_check CHECK (((error_code ~ '^[a-z_]{3,40}$'::text) AND ((state <> 'failed'::text) OR (error_code IS NOT NULL)))),
+    CONSTRAINT contact_analyses_input_check CHECK (((length(input_sha256) = 32) AND ((state = 'idle'::text) = (input_sha256 IS NULL)))),
+    CONSTRAINT contact_analyses_result_check CHECK (((length(result_sha256) = 32) AND ((result IS NULL) = (result_sha256 IS NULL)))),
+    CONSTRAINT contact_analyses_state_check CHECK ((state = ANY (ARRAY['idle'::text, 'pending'::text, 'claimed'::text, 'succeeded'::text, 'failed'::text]))),
+    CONSTRAINT contact_analyses_wait_check CHECK (((wait_reason = ANY (ARRAY['retry'::text, 'spending_cap'::text])) AND ((wait_reason IS NULL) OR (state = 'pending'::text))))
+);
+
+COMMENT ON TABLE tally.contact_analyses IS 'The fold of each contact''s analyses; for provider openai also the request that looks at all of its calls. Without a result for the present input the fold stands.';
 
 CREATE TABLE tally.customer_counters (
     user_id uuid NOT NULL,
@@ -2546,6 +2841,82 @@ CREATE TABLE tally.lanes (
 WITH (fillfactor='50');
 
 COMMENT ON COLUMN tally.lanes.claims IS 'Batches begun since the last one that ended; counted in a committed transaction before the work.';
+
+CREATE SEQUENCE tally.lead_mark_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE tally.lead_marks (
+    user_id uuid NOT NULL,
+    seq bigint DEFAULT nextval('tally.lead_mark_seq'::regclass) NOT NULL,
+    contact_id uuid NOT NULL,
+    marked_at timestamp with time zone DEFAULT now() NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0');
+
+CREATE TABLE tally.notification_deliveries (
+    user_id uuid NOT NULL,
+    notification_id uuid NOT NULL,
+    endpoint_id uuid NOT NULL,
+    state text DEFAULT 'pending'::text NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    not_before timestamp with time zone DEFAULT now() NOT NULL,
+    claim bigint DEFAULT 0 NOT NULL,
+    claimed_until timestamp with time zone,
+    last_status smallint,
+    last_error text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    CONSTRAINT notification_deliveries_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT notification_deliveries_claimed_check CHECK (((claimed_until IS NULL) OR (state = 'pending'::text))),
+    CONSTRAINT notification_deliveries_error_check CHECK ((length(last_error) <= 200)),
+    CONSTRAINT notification_deliveries_finished_check CHECK (((state = 'pending'::text) = (finished_at IS NULL))),
+    CONSTRAINT notification_deliveries_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'delivered'::text, 'failed'::text, 'cancelled'::text]))),
+    CONSTRAINT notification_deliveries_status_check CHECK (((last_status >= 100) AND (last_status <= 999)))
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000');
+
+CREATE TABLE tally.notification_endpoints (
+    user_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    url text NOT NULL,
+    kinds text[],
+    sealed_key bytea NOT NULL,
+    previous_sealed_key bytea,
+    previous_expires_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    disabled_at timestamp with time zone,
+    disabled_reason text,
+    turn bigint DEFAULT 0 NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    CONSTRAINT notification_endpoints_disabled_check CHECK (((disabled_at IS NULL) = (disabled_reason IS NULL))),
+    CONSTRAINT notification_endpoints_failures_check CHECK ((failures >= 0)),
+    CONSTRAINT notification_endpoints_kinds_check CHECK ((cardinality(kinds) > 0)),
+    CONSTRAINT notification_endpoints_previous_check CHECK (((previous_sealed_key IS NULL) = (previous_expires_at IS NULL))),
+    CONSTRAINT notification_endpoints_url_check CHECK (((url ~ '^https?://[^[:space:]]+$'::text) AND (length(url) <= 2000)))
+);
+
+CREATE SEQUENCE tally.notification_turn_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+CREATE TABLE tally.notifications (
+    user_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    kind text NOT NULL,
+    payload jsonb NOT NULL,
+    idempotency_key text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    is_handed_out boolean DEFAULT false NOT NULL,
+    CONSTRAINT notifications_kind_check CHECK ((kind ~ '^[a-z_]+(\.[a-z_]+)+$'::text)),
+    CONSTRAINT notifications_payload_check CHECK ((jsonb_typeof(payload) = 'object'::text))
+);
 
 CREATE TABLE tally.paused_queues (
     queue text NOT NULL,
@@ -2843,6 +3214,12 @@ ALTER TABLE ONLY public.user_sessions
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY tally.analysis_settings
+    ADD CONSTRAINT analysis_settings_pkey PRIMARY KEY (user_id);
+
+ALTER TABLE ONLY tally.analysis_spend
+    ADD CONSTRAINT analysis_spend_pkey PRIMARY KEY (user_id, spent_on);
+
 ALTER TABLE ONLY tally.audit_differences
     ADD CONSTRAINT audit_differences_pkey PRIMARY KEY (user_id, id);
 
@@ -2858,6 +3235,9 @@ ALTER TABLE ONLY tally.calendar
 ALTER TABLE ONLY tally.call_aliases
     ADD CONSTRAINT call_aliases_pkey PRIMARY KEY (user_id, call_sid);
 
+ALTER TABLE ONLY tally.call_analyses
+    ADD CONSTRAINT call_analyses_pkey PRIMARY KEY (user_id, call_id);
+
 ALTER TABLE ONLY tally.call_attempts
     ADD CONSTRAINT call_attempts_pkey PRIMARY KEY (user_id, call_id, attempt);
 
@@ -2866,6 +3246,9 @@ ALTER TABLE ONLY tally.call_events
 
 ALTER TABLE ONLY tally.call_legs
     ADD CONSTRAINT call_legs_pkey PRIMARY KEY (user_id, call_id, leg_key);
+
+ALTER TABLE ONLY tally.contact_analyses
+    ADD CONSTRAINT contact_analyses_pkey PRIMARY KEY (user_id, contact_id);
 
 ALTER TABLE ONLY tally.contact_archive
     ADD CONSTRAINT contact_archive_pkey PRIMARY KEY (user_id, contact_id);
@@ -2905,6 +3288,21 @@ ALTER TABLE ONLY tally.jobs
 
 ALTER TABLE ONLY tally.lanes
     ADD CONSTRAINT lanes_pkey PRIMARY KEY (user_id);
+
+ALTER TABLE ONLY tally.lead_marks
+    ADD CONSTRAINT lead_marks_pkey PRIMARY KEY (user_id, seq);
+
+ALTER TABLE ONLY tally.notification_deliveries
+    ADD CONSTRAINT notification_deliveries_pkey PRIMARY KEY (user_id, notification_id, endpoint_id);
+
+ALTER TABLE ONLY tally.notification_endpoints
+    ADD CONSTRAINT notification_endpoints_pkey PRIMARY KEY (user_id, id);
+
+ALTER TABLE ONLY tally.notifications
+    ADD CONSTRAINT notifications_pkey PRIMARY KEY (user_id, id);
+
+ALTER TABLE ONLY tally.notifications
+    ADD CONSTRAINT notifications_user_id_idempotency_key_key UNIQUE (user_id, idempotency_key);
 
 ALTER TABLE ONLY tally.paused_queues
     ADD CONSTRAINT paused_queues_pkey PRIMARY KEY (queue);
@@ -2965,11 +3363,17 @@ CREATE INDEX credit_transactions_entry_idx ON public.credit_transactions USING b
 
 CREATE INDEX dashboard_cache_expires_idx ON public.dashboard_cache USING btree (expires_at);
 
+CREATE UNIQUE INDEX follow_ups_analysis_key ON public.follow_ups USING btree (user_id, call_id) WHERE ((source)::text = 'analysis'::text);
+
 CREATE INDEX follow_ups_date_idx ON public.follow_ups USING btree (user_id, follow_up_status, follow_up_date);
+
+CREATE INDEX follow_ups_phone_e164_idx ON public.follow_ups USING btree (user_id, phone_e164) WHERE (phone_e164 IS NOT NULL);
 
 CREATE INDEX follow_ups_phone_idx ON public.follow_ups USING btree (user_id, lead_phone);
 
-CREATE UNIQUE INDEX lead_analytics_complete_key ON public.lead_analytics USING btree (user_id, phone_number) WHERE ((analysis_type)::text = 'complete'::text);
+CREATE INDEX follow_ups_to_remind_idx ON public.follow_ups USING btree (user_id, follow_up_date) WHERE (((follow_up_status)::text = 'pending'::text) AND (reminded_date IS DISTINCT FROM follow_up_date));
+
+CREATE UNIQUE INDEX lead_analytics_complete_key ON public.lead_analytics USING btree (user_id, contact_id) WHERE ((analysis_type)::text = 'complete'::text);
 
 CREATE UNIQUE INDEX lead_analytics_individual_key ON public.lead_analytics USING btree (user_id, call_id) WHERE ((analysis_type)::text = 'individual'::text);
 
@@ -3007,7 +3411,15 @@ CREATE INDEX backfills_running_idx ON tally.backfills USING btree (id) WHERE (st
 
 CREATE INDEX call_aliases_call_idx ON tally.call_aliases USING btree (user_id, call_id);
 
+CREATE INDEX call_analyses_claimed_idx ON tally.call_analyses USING btree (user_id, claimed_until) WHERE (state = 'claimed'::text);
+
+CREATE INDEX call_analyses_pending_idx ON tally.call_analyses USING btree (user_id, not_before, call_id) WHERE (state = 'pending'::text);
+
 CREATE INDEX call_legs_key_idx ON tally.call_legs USING btree (user_id, leg_key);
+
+CREATE INDEX contact_analyses_claimed_idx ON tally.contact_analyses USING btree (user_id, claimed_until) WHERE (state = 'claimed'::text);
+
+CREATE INDEX contact_analyses_pending_idx ON tally.contact_analyses USING btree (user_id, not_before, contact_id) WHERE (state = 'pending'::text);
 
 CREATE INDEX dead_jobs_kind ON tally.dead_jobs USING btree (kind, dead_at);
 
@@ -3022,6 +3434,18 @@ CREATE INDEX jobs_claimed ON tally.jobs USING btree (deadline_at) WHERE (state =
 CREATE UNIQUE INDEX jobs_coalesced ON tally.jobs USING btree (kind, user_id, coalesce_key) NULLS NOT DISTINCT WHERE (coalesce_key IS NOT NULL);
 
 CREATE INDEX jobs_ready ON tally.jobs USING btree (queue, priority, run_at, id) WHERE (state = 'ready'::text);
+
+CREATE INDEX lead_marks_contact_idx ON tally.lead_marks USING btree (user_id, contact_id);
+
+CREATE INDEX lead_marks_seq_idx ON tally.lead_marks USING btree (seq);
+
+CREATE INDEX notification_deliveries_claimed_idx ON tally.notification_deliveries USING btree (user_id, endpoint_id, claimed_until) WHERE (claimed_until IS NOT NULL);
+
+CREATE INDEX notification_deliveries_due_idx ON tally.notification_deliveries USING btree (user_id, endpoint_id, not_before) WHERE (state = 'pending'::text);
+
+CREATE INDEX notification_deliveries_failed_idx ON tally.notification_deliveries USING btree (user_id, endpoint_id) WHERE (state = ANY (ARRAY['failed'::text, 'cancelled'::text]));
+
+CREATE INDEX notifications_waiting_idx ON tally.notifications USING btree (user_id, created_at) WHERE (NOT is_handed_out);
 
 CREATE INDEX quarantine_created_idx ON tally.quarantine USING btree (user_id, created_at);
 
@@ -3063,13 +3487,21 @@ CREATE TRIGGER calls_mark_truncated AFTER TRUNCATE ON public.calls FOR EACH STAT
 
 CREATE TRIGGER calls_mark_updated AFTER UPDATE ON public.calls REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.mark_calls_updated();
 
+CREATE TRIGGER calls_note_deleted AFTER DELETE ON public.calls REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.mark_contacts_of_calls();
+
+CREATE TRIGGER calls_note_updated AFTER UPDATE ON public.calls REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.mark_contacts_of_calls();
+
 CREATE TRIGGER calls_touch BEFORE UPDATE ON public.calls FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
+
+CREATE TRIGGER contacts_note_updated AFTER UPDATE ON public.contacts REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.mark_contacts();
 
 CREATE TRIGGER contacts_touch BEFORE UPDATE ON public.contacts FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
 
 CREATE TRIGGER credit_transactions_call_inserted AFTER INSERT ON public.credit_transactions FOR EACH ROW WHEN ((new.call_id IS NOT NULL)) EXECUTE FUNCTION tally.check_charged_call();
 
 CREATE TRIGGER credit_transactions_call_updated AFTER UPDATE OF user_id, call_id ON public.credit_transactions FOR EACH ROW WHEN ((new.call_id IS NOT NULL)) EXECUTE FUNCTION tally.check_charged_call();
+
+CREATE TRIGGER credit_transactions_low_credit AFTER INSERT ON public.credit_transactions REFERENCING NEW TABLE AS new_entries FOR EACH STATEMENT EXECUTE FUNCTION tally.settle_low_credit();
 
 CREATE TRIGGER customers_last_interaction BEFORE INSERT ON public.customers FOR EACH ROW EXECUTE FUNCTION tally.take_last_interaction();
 
@@ -3097,6 +3529,12 @@ CREATE TRIGGER leads_mark_truncated AFTER TRUNCATE ON public.lead_analytics FOR 
 
 CREATE TRIGGER leads_mark_updated AFTER UPDATE ON public.lead_analytics REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.mark_leads_changed();
 
+CREATE TRIGGER leads_note_deleted AFTER DELETE ON public.lead_analytics REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.mark_contacts_of_leads();
+
+CREATE TRIGGER leads_note_inserted AFTER INSERT ON public.lead_analytics REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.mark_contacts_of_leads();
+
+CREATE TRIGGER leads_note_updated AFTER UPDATE ON public.lead_analytics REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.mark_contacts_of_leads();
+
 CREATE TRIGGER phone_numbers_touch BEFORE UPDATE ON public.phone_numbers FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
 
 CREATE TRIGGER system_config_touch BEFORE UPDATE ON public.system_config FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
@@ -3107,7 +3545,11 @@ CREATE TRIGGER users_forget AFTER DELETE ON public.users REFERENCING OLD TABLE A
 
 CREATE TRIGGER users_forget_audit AFTER DELETE ON public.users REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.forget_audit();
 
+CREATE TRIGGER users_forget_leads AFTER DELETE ON public.users REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION tally.forget_lead_marks();
+
 CREATE TRIGGER users_open_ledger AFTER INSERT ON public.users FOR EACH ROW WHEN ((new.credits_micros <> 0)) EXECUTE FUNCTION tally.open_ledger();
+
+CREATE TRIGGER users_requalify AFTER UPDATE OF score_scale, dimension_scale, hot_threshold_percent, warm_threshold_percent, cold_threshold_percent ON public.users FOR EACH ROW WHEN ((((((old.score_scale IS DISTINCT FROM new.score_scale) OR (old.dimension_scale IS DISTINCT FROM new.dimension_scale)) OR (old.hot_threshold_percent IS DISTINCT FROM new.hot_threshold_percent)) OR (old.warm_threshold_percent IS DISTINCT FROM new.warm_threshold_percent)) OR (old.cold_threshold_percent IS DISTINCT FROM new.cold_threshold_percent))) EXECUTE FUNCTION tally.request_requalification();
 
 CREATE TRIGGER users_touch BEFORE UPDATE ON public.users FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
 
@@ -3148,6 +3590,9 @@ ALTER TABLE ONLY public.follow_ups
 ALTER TABLE ONLY public.lead_analytics
     ADD CONSTRAINT lead_analytics_user_id_call_id_fkey FOREIGN KEY (user_id, call_id) REFERENCES public.calls(user_id, id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.lead_analytics
+    ADD CONSTRAINT lead_analytics_user_id_contact_id_fkey FOREIGN KEY (user_id, contact_id) REFERENCES public.contacts(user_id, id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.transcripts
     ADD CONSTRAINT transcripts_user_id_call_id_fkey FOREIGN KEY (user_id, call_id) REFERENCES public.calls(user_id, id) ON DELETE CASCADE;
 
@@ -3163,6 +3608,12 @@ ALTER TABLE ONLY public.user_sessions
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_timezone_fkey FOREIGN KEY (timezone) REFERENCES tally.zones(zone);
 
+ALTER TABLE ONLY tally.analysis_settings
+    ADD CONSTRAINT analysis_settings_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tally.analysis_spend
+    ADD CONSTRAINT analysis_spend_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY tally.backfill_units
     ADD CONSTRAINT backfill_units_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 
@@ -3172,6 +3623,9 @@ ALTER TABLE ONLY tally.calendar
 ALTER TABLE ONLY tally.call_aliases
     ADD CONSTRAINT call_aliases_user_id_call_id_fkey FOREIGN KEY (user_id, call_id) REFERENCES public.calls(user_id, id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY tally.call_analyses
+    ADD CONSTRAINT call_analyses_user_id_call_id_fkey FOREIGN KEY (user_id, call_id) REFERENCES public.calls(user_id, id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY tally.call_attempts
     ADD CONSTRAINT call_attempts_user_id_call_id_fkey FOREIGN KEY (user_id, call_id) REFERENCES public.calls(user_id, id) ON DELETE CASCADE;
 
@@ -3180,6 +3634,9 @@ ALTER TABLE ONLY tally.call_events
 
 ALTER TABLE ONLY tally.call_legs
     ADD CONSTRAINT call_legs_user_id_call_id_fkey FOREIGN KEY (user_id, call_id) REFERENCES public.calls(user_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tally.contact_analyses
+    ADD CONSTRAINT contact_analyses_user_id_contact_id_fkey FOREIGN KEY (user_id, contact_id) REFERENCES public.contacts(user_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY tally.contact_archive
     ADD CONSTRAINT contact_archive_user_id_contact_id_fkey FOREIGN KEY (user_id, contact_id) REFERENCES public.contacts(user_id, id) ON DELETE CASCADE;
@@ -3201,6 +3658,18 @@ ALTER TABLE ONLY tally.inbox_pending
 
 ALTER TABLE ONLY tally.lanes
     ADD CONSTRAINT lanes_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tally.notification_deliveries
+    ADD CONSTRAINT notification_deliveries_user_id_endpoint_id_fkey FOREIGN KEY (user_id, endpoint_id) REFERENCES tally.notification_endpoints(user_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tally.notification_deliveries
+    ADD CONSTRAINT notification_deliveries_user_id_notification_id_fkey FOREIGN KEY (user_id, notification_id) REFERENCES tally.notifications(user_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tally.notification_endpoints
+    ADD CONSTRAINT notification_endpoints_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tally.notifications
+    ADD CONSTRAINT notifications_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY tally.zone_holds
     ADD CONSTRAINT zone_holds_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
@@ -3365,6 +3834,9 @@ GRANT ALL ON FUNCTION tally.fingerprint_lo(digest text) TO tallyline_worker;
 REVOKE ALL ON FUNCTION tally.forget_audit() FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.forget_audit() TO tallyline_worker;
 
+REVOKE ALL ON FUNCTION tally.forget_lead_marks() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.forget_lead_marks() TO tallyline_worker;
+
 REVOKE ALL ON FUNCTION tally.forget_tenants() FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.forget_tenants() TO tallyline_worker;
 
@@ -3386,6 +3858,9 @@ GRANT ALL ON FUNCTION tally.keep_charged_call() TO tallyline_worker;
 REVOKE ALL ON FUNCTION tally.local_bucket(zone_name text, tier integer, instant timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.local_bucket(zone_name text, tier integer, instant timestamp with time zone) TO tallyline_worker;
 
+REVOKE ALL ON FUNCTION tally.low_credit_levels() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.low_credit_levels() TO tallyline_worker;
+
 REVOKE ALL ON FUNCTION tally.mark_calls(tenant uuid, from_time timestamp with time zone, to_time timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.mark_calls(tenant uuid, from_time timestamp with time zone, to_time timestamp with time zone) TO tallyline_worker;
 
@@ -3397,6 +3872,15 @@ GRANT ALL ON FUNCTION tally.mark_calls_inserted() TO tallyline_worker;
 
 REVOKE ALL ON FUNCTION tally.mark_calls_updated() FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.mark_calls_updated() TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.mark_contacts() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.mark_contacts() TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.mark_contacts_of_calls() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.mark_contacts_of_calls() TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.mark_contacts_of_leads() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.mark_contacts_of_leads() TO tallyline_worker;
 
 REVOKE ALL ON FUNCTION tally.mark_leads_changed() FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.mark_leads_changed() TO tallyline_worker;
@@ -3463,6 +3947,12 @@ GRANT ALL ON FUNCTION tally.removing_frozen() TO tallyline_worker;
 
 REVOKE ALL ON FUNCTION tally.request_job(kind text, key text, user_id uuid, run_after interval, payload jsonb, queue text, priority integer, max_attempts integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.request_job(kind text, key text, user_id uuid, run_after interval, payload jsonb, queue text, priority integer, max_attempts integer) TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.request_requalification() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.request_requalification() TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.settle_low_credit() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.settle_low_credit() TO tallyline_worker;
 
 REVOKE ALL ON FUNCTION tally.store_zone(zone_name text) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.store_zone(zone_name text) TO tallyline_worker;
@@ -3598,6 +4088,14 @@ GRANT SELECT ON TABLE public.user_daily_analytics TO tallyline_api;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.user_sessions TO tallyline_worker;
 
+GRANT SELECT,USAGE ON SEQUENCE tally.analysis_claim_seq TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.analysis_settings TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.analysis_spend TO tallyline_worker;
+
+GRANT SELECT,USAGE ON SEQUENCE tally.analysis_turn_seq TO tallyline_worker;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.audit_differences TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.backfill_units TO tallyline_worker;
@@ -3606,6 +4104,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.backfills TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.call_aliases TO tallyline_worker;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.call_analyses TO tallyline_worker;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.call_attempts TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.call_events TO tallyline_worker;
@@ -3613,6 +4113,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.call_events TO tallyline_worker
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.call_legs TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.call_metrics TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.contact_analyses TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.customer_counters TO tallyline_worker;
 
@@ -3643,6 +4145,18 @@ GRANT SELECT,USAGE ON SEQUENCE tally.jobs_id_seq TO tallyline_worker;
 GRANT SELECT,USAGE ON SEQUENCE tally.lane_turn_seq TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.lanes TO tallyline_worker;
+
+GRANT SELECT,USAGE ON SEQUENCE tally.lead_mark_seq TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.lead_marks TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.notification_deliveries TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.notification_endpoints TO tallyline_worker;
+
+GRANT SELECT,USAGE ON SEQUENCE tally.notification_turn_seq TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.notifications TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.paused_queues TO tallyline_worker;
 

@@ -15,7 +15,14 @@ use crate::daemon::{Site, text};
 use crate::verify::fixture::{named, roll_up_all, run, tenant, verified};
 
 fn options(batch_events: i64) -> Options {
-    Options { batch_events, batch_tenants: 16, twilio_wait_seconds: 0.0, max_lane_claims: 3, max_event_claims: 3 }
+    Options {
+        batch_events,
+        batch_tenants: 16,
+        twilio_wait_seconds: 0.0,
+        max_lane_claims: 3,
+        max_event_claims: 3,
+        follow_up_default_days: 1,
+    }
 }
 
 async fn deliver(db: &TestDb, user_id: Uuid, provider: &str, body: &str) {

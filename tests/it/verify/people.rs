@@ -35,6 +35,7 @@ async fn contacts(db: &TestDb) -> Uuid {
         twilio_wait_seconds: 900.0,
         max_lane_claims: 3,
         max_event_claims: 3,
+        follow_up_default_days: 1,
     };
     while run_unit(&db.pool, &options).await.unwrap() > 0 {}
     let customer = "INSERT INTO public.customers (user_id, contact_id, customer_reference_number, name)
