@@ -194,7 +194,7 @@ async fn read_contacts(
                 smart_notification: None,
                 transcript_summary: row.transcript_summary,
                 demo_book_datetime: row.demo_book_datetime,
-                // Follow-ups are those of calls.
+                // Follow-ups are of single calls.
                 follow_up_at: None,
                 follow_up_date: None,
                 cta_pricing_clicked: row.cta_pricing_clicked,

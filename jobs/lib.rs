@@ -18,9 +18,12 @@ pub mod extend_calendar;
 pub mod http;
 pub mod notify;
 pub mod process_call_events;
+pub mod provider_accounts;
 pub mod purge_expired;
 pub mod rebuild_all_dashboards;
 pub mod rebuild_dashboards;
+pub mod reconcile_all;
+pub mod reconcile_calls;
 pub mod refresh_kpi_summary;
 pub mod remind_follow_ups;
 pub mod requalify_leads;
@@ -50,6 +53,9 @@ pub struct Deps {
     pub retention: purge_expired::Retention,
     pub audit: audit_rollups::Options,
     pub archive: archive_calls::Options,
+    pub reconcile: reconcile_calls::Options,
+    /// Rung when a job has put events into the inbox.
+    pub inbox_hint: Hint,
 }
 
 /// Every kind of job, one line each.
@@ -65,9 +71,11 @@ pub fn registry() -> Result<Registry<Deps>, QueueError> {
         .register::<purge_expired::PurgeExpired>()?
         .register::<rebuild_all_dashboards::RebuildAllDashboards>()?
         .register::<rebuild_dashboards::RebuildDashboards>()?
+        .register::<reconcile_all::ReconcileAll>()?
+        .register::<reconcile_calls::ReconcileCalls>()?
         .register::<refresh_kpi_summary::RefreshKpiSummary>()?
-        .register::<remind_follow_ups::RemindFollowUps>()?
         .register::<requalify_leads::RequalifyLeads>()?
+        .register::<remind_follow_ups::RemindFollowUps>()?
         .register::<verify_rollups::VerifyRollups>()
 }
 

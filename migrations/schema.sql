@@ -1303,22 +1303,15 @@ DECLARE
 BEGIN
     -- Whoever changed the balance holds it already; for others, one after the other.
     PERFORM FROM users u WHERE u.id IN (SELECT n.user_id FROM new_entries n) ORDER BY u.id FOR NO KEY UPDATE;
-    WITH entries AS (
-        SELECT n.user_id, n.entry_no, n.call_id, n.balance_after_micros, n.amount_micros < 0 AS is_charge,
-               u.low_credit_level::integer AS known, r.reached,
-               bool_or(n.amount_micros < 0) OVER (PARTITION BY n.user_id ORDER BY n.entry_no) AS after_charge
+    WITH steps AS (
+        SELECT n.user_id, n.entry_no, n.call_id, n.balance_after_micros, r.reached,
+               lag(r.reached, 1, u.low_credit_level::integer) OVER (PARTITION BY n.user_id ORDER BY n.entry_no) AS before,
+               row_number() OVER (PARTITION BY n.user_id ORDER BY n.entry_no DESC) AS from_last
         FROM new_entries n
         JOIN users u ON u.id = n.user_id
         CROSS JOIN LATERAL (
             SELECT count(*)::integer AS reached FROM unnest(levels) AS l (level) WHERE n.balance_after_micros <= l.level
         ) r
-    ), settled AS (
-        -- A charge settles what is reached; before the first one, a rise can only take back.
-        SELECT e.*, CASE WHEN e.after_charge THEN e.reached ELSE least(e.known, e.reached) END AS level FROM entries e
-    ), steps AS (
-        SELECT s.*, lag(s.level, 1, s.known) OVER (PARTITION BY s.user_id ORDER BY s.entry_no) AS before,
-               row_number() OVER (PARTITION BY s.user_id ORDER BY s.entry_no DESC) AS from_last
-        FROM settled s
     ), told AS (
         INSERT INTO tally.notifications (user_id, kind, payload, idempotency_key)
         SELECT s.user_id, 'credits.low',
@@ -1326,13 +1319,12 @@ BEGIN
                format('credits.low:%s:%s', s.entry_no, levels[place])
         FROM steps s
         CROSS JOIN generate_series(s.before + 1, s.reached) AS place
-        WHERE s.is_charge
         ORDER BY s.user_id, s.entry_no, place
         ON CONFLICT (user_id, idempotency_key) DO NOTHING
     )
-    UPDATE users u SET low_credit_level = s.level
+    UPDATE users u SET low_credit_level = s.reached
     FROM steps s
-    WHERE s.from_last = 1 AND u.id = s.user_id AND u.low_credit_level <> s.level;
+    WHERE s.from_last = 1 AND u.id = s.user_id AND u.low_credit_level <> s.reached;
     RETURN NULL;
 END $$;
 
@@ -2924,6 +2916,45 @@ CREATE TABLE tally.paused_queues (
     reason text NOT NULL
 );
 
+CREATE TABLE tally.provider_accounts (
+    user_id uuid NOT NULL,
+    provider text NOT NULL,
+    base_url text NOT NULL,
+    account_sid text,
+    sealed_key bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    disabled_at timestamp with time zone,
+    disabled_reason text,
+    reconciled_until timestamp with time zone,
+    last_run_at timestamp with time zone,
+    last_error text,
+    CONSTRAINT provider_accounts_account_sid_check CHECK (
+CASE provider
+    WHEN 'twilio'::text THEN ((account_sid IS NOT NULL) AND (account_sid ~ '^AC[0-9a-f]{32}$'::text))
+    ELSE (account_sid IS NULL)
+END),
+    CONSTRAINT provider_accounts_base_url_check CHECK ((base_url ~ '^(https://[^@]+|http://(127\.[0-9.]+|localhost|\[::1\])(:[0-9]+)?(/[^@]*)?)$'::text)),
+    CONSTRAINT provider_accounts_disabled_check CHECK (((disabled_at IS NULL) = (disabled_reason IS NULL))),
+    CONSTRAINT provider_accounts_disabled_reason_check CHECK ((disabled_reason ~ '^[a-z0-9_]{3,40}$'::text)),
+    CONSTRAINT provider_accounts_last_error_check CHECK ((last_error ~ '^[a-z0-9_]{3,40}$'::text)),
+    CONSTRAINT provider_accounts_provider_check CHECK ((provider = ANY (ARRAY['bolna'::text, 'twilio'::text])))
+);
+
+CREATE TABLE tally.provider_checks (
+    user_id uuid NOT NULL,
+    provider text NOT NULL,
+    ref text NOT NULL,
+    result text NOT NULL,
+    listed text,
+    checks integer DEFAULT 1 NOT NULL,
+    first_checked_at timestamp with time zone NOT NULL,
+    checked_at timestamp with time zone NOT NULL,
+    next_check_at timestamp with time zone NOT NULL,
+    CONSTRAINT provider_checks_checks_check CHECK ((checks > 0)),
+    CONSTRAINT provider_checks_provider_check CHECK ((provider = ANY (ARRAY['bolna'::text, 'twilio'::text]))),
+    CONSTRAINT provider_checks_result_check CHECK ((result = ANY (ARRAY['found'::text, 'unknown'::text, 'refused'::text])))
+);
+
 CREATE SEQUENCE tally.quarantine_seq
     START WITH 1
     INCREMENT BY 1
@@ -3307,6 +3338,12 @@ ALTER TABLE ONLY tally.notifications
 ALTER TABLE ONLY tally.paused_queues
     ADD CONSTRAINT paused_queues_pkey PRIMARY KEY (queue);
 
+ALTER TABLE ONLY tally.provider_accounts
+    ADD CONSTRAINT provider_accounts_pkey PRIMARY KEY (user_id, provider);
+
+ALTER TABLE ONLY tally.provider_checks
+    ADD CONSTRAINT provider_checks_pkey PRIMARY KEY (user_id, provider, ref);
+
 ALTER TABLE ONLY tally.quarantine
     ADD CONSTRAINT quarantine_pkey PRIMARY KEY (user_id, id);
 
@@ -3446,6 +3483,8 @@ CREATE INDEX notification_deliveries_due_idx ON tally.notification_deliveries US
 CREATE INDEX notification_deliveries_failed_idx ON tally.notification_deliveries USING btree (user_id, endpoint_id) WHERE (state = ANY (ARRAY['failed'::text, 'cancelled'::text]));
 
 CREATE INDEX notifications_waiting_idx ON tally.notifications USING btree (user_id, created_at) WHERE (NOT is_handed_out);
+
+CREATE INDEX provider_checks_checked_at_idx ON tally.provider_checks USING btree (checked_at);
 
 CREATE INDEX quarantine_created_idx ON tally.quarantine USING btree (user_id, created_at);
 
@@ -3670,6 +3709,12 @@ ALTER TABLE ONLY tally.notification_endpoints
 
 ALTER TABLE ONLY tally.notifications
     ADD CONSTRAINT notifications_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tally.provider_accounts
+    ADD CONSTRAINT provider_accounts_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tally.provider_checks
+    ADD CONSTRAINT provider_checks_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY tally.zone_holds
     ADD CONSTRAINT zone_holds_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
@@ -4159,6 +4204,10 @@ GRANT SELECT,USAGE ON SEQUENCE tally.notification_turn_seq TO tallyline_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.notifications TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.paused_queues TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.provider_accounts TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.provider_checks TO tallyline_worker;
 
 GRANT SELECT,USAGE ON SEQUENCE tally.quarantine_seq TO tallyline_worker;
 

@@ -14,9 +14,10 @@ use tallyline_jobs::analyze_leads::{self, Analyzer, BreakerOptions};
 use tallyline_jobs::settings::{self, SettingsHandle};
 use tallyline_jobs::{
     AnalyzeLeads, Backfill, CompleteLeads, DeliverNotifications, Deps, ProcessCallEvents, RollUp, archive_calls,
-    audit_rollups, backfill, deliver_notifications, extend_calendar, process_call_events, purge_expired, roll_up,
+    audit_rollups, backfill, deliver_notifications, extend_calendar, process_call_events, purge_expired,
+    reconcile_calls, roll_up,
 };
-use tallyline_queue::{Hint, Missed, Overlap, Runner, ScheduleSpec};
+use tallyline_queue::{Hint, Job as _, Missed, Overlap, Runner, ScheduleSpec};
 use tallyline_secrets::{SealingKey, sealing};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -230,11 +231,13 @@ fn start_runner(
     if !works && !schedules {
         return Ok(None);
     }
-    let deps = Arc::new(deps(config, pool, settings)?);
+    let deps = Arc::new(deps(config, pool, settings, inbox_hint)?);
     let label = format!("process {}", std::process::id());
     let mut builder = Runner::builder(pool.clone(), tallyline_jobs::registry()?, Arc::clone(&deps))
         .label(label)
         .schedules(schedule_specs(config)?, schedules);
+    let reconciliations = if works { config.reconcile.concurrency } else { 0 };
+    builder = builder.queue(reconcile_calls::ReconcileCalls::QUEUE, reconciliations);
     if works {
         let (rollup_hint, leads_hint) = (Hint::new(), Hint::new());
         let process = ProcessCallEvents {
@@ -270,7 +273,7 @@ fn start_runner(
     Ok(Some(builder.start()?))
 }
 
-fn deps(config: &Config, pool: &PgPool, settings: SettingsHandle) -> anyhow::Result<Deps> {
+fn deps(config: &Config, pool: &PgPool, settings: SettingsHandle, inbox_hint: &Hint) -> anyhow::Result<Deps> {
     let keep = &config.retention;
     Ok(Deps {
         pool: pool.clone(),
@@ -282,18 +285,43 @@ fn deps(config: &Config, pool: &PgPool, settings: SettingsHandle) -> anyhow::Res
             inbox_body_days: keep.inbox_body_days,
             login_attempt_days: keep.login_attempt_days,
             password_reset_days: keep.password_reset_days,
+            session_days: keep.session_days,
+            dashboard_cache_days: keep.dashboard_cache_days,
             quarantine_days: keep.quarantine_days,
             notification_days: keep.notification_days,
             job_history_days: keep.job_history_days,
+            dead_job_days: keep.dead_job_days,
+            schedule_fire_days: keep.schedule_fire_days,
+            backfill_days: keep.backfill_days,
             audit_difference_days: keep.audit_difference_days,
             twilio_processed_days: keep.twilio_processed_days,
+            provider_check_days: keep.provider_check_days,
         },
         audit: audit_rollups::Options { tenants: config.audit.sample_tenants, buckets: config.audit.sample_buckets },
         archive: archive_calls::Options {
             directory: (!config.history.dir.is_empty()).then(|| PathBuf::from(&config.history.dir)),
             calls_months: keep.calls_months,
         },
+        reconcile: reconcile_options(config),
+        inbox_hint: inbox_hint.clone(),
     })
+}
+
+fn reconcile_options(config: &Config) -> reconcile_calls::Options {
+    let reconcile = &config.reconcile;
+    reconcile_calls::Options {
+        bolna_requests_per_minute: reconcile.bolna_requests_per_minute,
+        twilio_requests_per_minute: reconcile.twilio_requests_per_minute,
+        stuck_after_minutes: reconcile.stuck_after_minutes,
+        stuck_days: reconcile.stuck_days,
+        look_back_hours: reconcile.look_back_hours,
+        first_days: reconcile.first_days,
+        window_hours: reconcile.window_hours,
+        max_window_ids: 20_000,
+        timeout: Duration::from_secs(reconcile.timeout_seconds),
+        retry_pause: Duration::from_millis(reconcile.retry_milliseconds),
+        max_tries: 3,
+    }
 }
 
 fn process_options(config: &Config) -> process_call_events::Options {

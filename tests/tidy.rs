@@ -246,6 +246,50 @@ fn is_own_requirement(line: &str) -> bool {
     !line.is_empty() && !line.starts_with('#') && (!inherits || line.contains("features"))
 }
 
+/// Defects whose tests are still to be written.
+const PENDING_DEFECTS: &[u32] = &[37, 38, 40, 41, 55, 56];
+
+/// Breaks tried: a row taken out, a test renamed, a number of a defect that has a test added to those pending.
+#[test]
+fn every_defect_has_a_test_or_a_reason() {
+    let files = all_files();
+    let mut tests: BTreeSet<String> = BTreeSet::new();
+    for file in files.iter().filter(|file| file.is("rs")) {
+        let names = functions(&Lexed::new(&file.text).code).into_iter().map(|(name, _)| name);
+        tests.extend(names.filter(|name| name.starts_with("defect_")).map(|name| format!("`{name}` ({})", file.path)));
+    }
+    let table = &files.iter().find(|file| file.path == "docs/defects.md").unwrap().text;
+    let rows: Vec<(u32, &str)> = table.lines().filter_map(defect_row).collect();
+    assert_eq!(
+        rows.iter().map(|(number, _)| *number).collect::<Vec<_>>(),
+        (1..=57).collect::<Vec<_>>(),
+        "rows of docs/defects.md"
+    );
+    let mut violations = Vec::new();
+    for (number, cell) in rows {
+        let written: BTreeSet<&str> = tests
+            .iter()
+            .map(String::as_str)
+            .filter(|test| test.starts_with(&format!("`defect_{number:02}_")))
+            .collect();
+        let said: BTreeSet<&str> = cell.split(", ").filter(|test| test.ends_with(".rs)")).collect();
+        if written != said {
+            violations.push(format!("{number:02}: the table names {said:?}, the tests are {written:?}"));
+        }
+        let states = [!written.is_empty(), cell.starts_with("not applicable: "), PENDING_DEFECTS.contains(&number)];
+        if states.iter().filter(|state| **state).count() != 1 {
+            violations.push(format!("{number:02}: must have a test, or be not applicable, or be pending: {states:?}"));
+        }
+    }
+    assert_none("docs/defects.md and the tests named defect_NN_…", violations);
+}
+
+/// Number and last cell of a row of the table.
+fn defect_row(line: &str) -> Option<(u32, &str)> {
+    let cells: Vec<&str> = line.strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim).collect();
+    Some((cells.first()?.parse().ok()?, cells.last()?))
+}
+
 #[test]
 fn nothing_depends_on_one_machine() {
     // In pieces, so that this file does not contain them.

@@ -46,6 +46,7 @@ async fn events_per_second(batch_events: i64, calls: usize) -> anyhow::Result<f6
         twilio_wait_seconds: 900.0,
         max_lane_claims: 3,
         max_event_claims: 3,
+        follow_up_default_days: 1,
     };
     let started = Instant::now();
     let mut applied = 0;

@@ -1,5 +1,6 @@
 //! What an endpoint's answer comes to.
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tallyline_model::loose::unfenced;
@@ -137,12 +138,8 @@ fn analysis(text: &str, scales: Scales) -> Result<LeadAnalysis, Failure> {
     {
         return Err(again("schema_violation", "no score at all"));
     }
-    let demo_book_datetime = match given.text("demo_book_datetime")? {
-        None => None,
-        Some(text) => {
-            Some(parse_instant(&text).ok_or_else(|| again("schema_violation", "demo_book_datetime is no time"))?)
-        }
-    };
+    let demo_book_datetime = given.instant("demo_book_datetime", "demo_book_datetime is no time")?;
+    let follow_up_at = given.instant("follow_up_at", "follow_up_at is no time")?;
     Ok(LeadAnalysis {
         intent_score,
         urgency_score,
@@ -163,8 +160,7 @@ fn analysis(text: &str, scales: Scales) -> Result<LeadAnalysis, Failure> {
         smart_notification,
         transcript_summary,
         demo_book_datetime,
-        // Not asked for: a wish to be called again is a flag.
-        follow_up_at: None,
+        follow_up_at,
         follow_up_date: None,
         cta_pricing_clicked,
         cta_demo_clicked,
@@ -201,6 +197,11 @@ impl<'a> Members<'a> {
             Value::String(text) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
             _ => Err(again("schema_violation", format!("{key} is no text"))),
         }
+    }
+
+    fn instant(&self, key: &str, refused: &'static str) -> Result<Option<DateTime<Utc>>, Failure> {
+        let Some(text) = self.text(key)? else { return Ok(None) };
+        parse_instant(&text).map(Some).ok_or_else(|| again("schema_violation", refused))
     }
 
     fn flag(&self, key: &str) -> Result<bool, Failure> {

@@ -15,6 +15,7 @@ mod follow_up;
 mod migrate;
 mod notify;
 mod number;
+mod provider;
 mod provision;
 mod run;
 mod settings;
@@ -194,16 +195,18 @@ fn environment() -> std::env::Vars {
 fn exit_code(error: &anyhow::Error) -> u8 {
     use tallyline_db::{MigrateError, PoolError};
     use tallyline_jobs::backfill::BackfillError;
-    use tallyline_jobs::notify::NotifyError;
 
     use crate::tenants::TenantError;
+    use tallyline_jobs::notify::NotifyError;
+    use tallyline_jobs::provider_accounts::AccountError;
     for cause in error.chain() {
         if cause.is::<ConfigError>()
             || cause.is::<WrongUsage>()
             || cause.is::<settings::Unusable>()
-            || matches!(cause.downcast_ref(), Some(NotifyError::Address(_) | NotifyError::Invalid(_)))
             || cause.downcast_ref().is_some_and(TenantError::is_wrong_usage)
+            || matches!(cause.downcast_ref(), Some(NotifyError::Address(_) | NotifyError::Invalid(_)))
             || matches!(cause.downcast_ref(), Some(BackfillError::UnknownTenant(_) | BackfillError::UnknownBackfill(_)))
+            || cause.downcast_ref().is_some_and(AccountError::is_wrong_usage)
         {
             return 2;
         }

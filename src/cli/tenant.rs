@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::context::Database;
 use super::table::{grouped, micros, table};
-use super::{Outcome, tenant_analysis, trail};
+use super::{Outcome, provider, tenant_analysis, trail};
 use crate::config::Config;
 use crate::daemon::sealing_key;
 use crate::tenants::{self, CreatedEndpoint, NewTenant, Qualification, TwilioAccount};
@@ -62,6 +62,9 @@ pub(super) enum Command {
         #[arg(long)]
         from_stdin: bool,
     },
+    /// Accounts at the providers, asked for what no webhook told
+    #[command(subcommand)]
+    Provider(provider::Command),
 }
 
 #[derive(Debug, clap::Args)]
@@ -159,6 +162,10 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outc
             tx.commit().await?;
             print_created(&config, tenant, &[endpoint], false);
         }
+        Command::Provider(command) => {
+            provider::run(&mut tx, &config, command).await?;
+            tx.commit().await?;
+        }
     }
     pool.close().await;
     database.close().await?;
@@ -181,7 +188,7 @@ fn new_tenant(add: Add, settings: &Settings) -> NewTenant {
     }
 }
 
-fn read_secret() -> anyhow::Result<String> {
+pub(super) fn read_secret() -> anyhow::Result<String> {
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())

@@ -27,6 +27,7 @@ pub struct Config {
     pub refresh_kpi_summary: RefreshKpiSummary,
     pub rebuild_dashboards: RebuildDashboards,
     pub audit: Audit,
+    pub reconcile: Reconcile,
     pub history: History,
     pub retention: Retention,
     pub log: Log,
@@ -164,6 +165,22 @@ pub struct Audit {
     pub sample_buckets: i64,
 }
 
+/// The job `reconcile_calls`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reconcile {
+    pub concurrency: usize,
+    pub bolna_requests_per_minute: u32,
+    pub twilio_requests_per_minute: u32,
+    pub stuck_after_minutes: u32,
+    pub stuck_days: u32,
+    pub look_back_hours: u32,
+    pub first_days: u32,
+    pub window_hours: u32,
+    pub timeout_seconds: u64,
+    pub retry_milliseconds: u64,
+}
+
 /// Files of calls that are past their retention.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -178,11 +195,17 @@ pub struct Retention {
     pub inbox_body_days: i32,
     pub login_attempt_days: i32,
     pub password_reset_days: i32,
+    pub session_days: i32,
+    pub dashboard_cache_days: i32,
     pub quarantine_days: i32,
     pub notification_days: i32,
     pub job_history_days: i32,
+    pub dead_job_days: i32,
+    pub schedule_fire_days: i32,
+    pub backfill_days: i32,
     pub audit_difference_days: i32,
     pub twilio_processed_days: i32,
+    pub provider_check_days: i32,
     pub calls_months: i32,
 }
 

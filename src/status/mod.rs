@@ -7,6 +7,7 @@ mod screen;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
+use tallyline_jobs::admin_log::COMMAND_LINE;
 use tallyline_jobs::backfill::{self, BackfillError, Progress};
 
 /// Names of the tiers, in the order of `tally.rollup_marks.tier`.
@@ -46,10 +47,11 @@ pub struct Status {
     pub dead_jobs: Vec<DeadJobs>,
     pub schedules: Vec<Schedule>,
     pub quarantine: Vec<Quarantine>,
-    pub notifications: Notifications,
     pub analyses: Analyses,
+    pub notifications: Notifications,
     /// Those that run or are paused.
     pub backfills: Vec<Progress>,
+    pub reconcile: Reconcile,
     /// `None` when the view was never refreshed.
     pub kpi_view_age_seconds: Option<f64>,
     /// `None` when there is no cache.
@@ -143,6 +145,24 @@ pub struct Notifications {
     pub oldest_due_seconds: Option<f64>,
 }
 
+/// What is known of providers beyond what they send.
+#[derive(Debug, Clone, Serialize)]
+pub struct Reconcile {
+    pub accounts_in_use: i64,
+    /// By an operator, or since the provider refuses the key.
+    pub accounts_disabled: i64,
+    /// In use, but their last run ended with an error.
+    pub accounts_failing: i64,
+    /// Active tenants without an account in use: nothing of theirs is reconciled.
+    pub tenants_without: i64,
+    /// `None` when no account is in use.
+    pub oldest_watermark_seconds: Option<f64>,
+    /// Calls that have not ended here and that their provider does not know.
+    pub unknown_calls: i64,
+    /// Answers about single calls that cannot be used.
+    pub refused_answers: i64,
+}
+
 /// Reads the status. Costs what waits, not what was counted.
 ///
 /// # Errors
@@ -151,8 +171,8 @@ pub async fn collect(pool: &PgPool) -> Result<Status, StatusError> {
     let overview = sqlx::query_file!("sql/status/overview.sql").fetch_one(pool).await?;
     let inbox = sqlx::query_file_as!(Inbox, "sql/status/inbox.sql").fetch_one(pool).await?;
     let quarantine = sqlx::query_file_as!(Quarantine, "sql/status/quarantine.sql").fetch_all(pool).await?;
-    let notifications = sqlx::query_file_as!(Notifications, "sql/status/notifications.sql").fetch_one(pool).await?;
     let analyses = sqlx::query_file_as!(Analyses, "sql/status/analyses.sql").fetch_one(pool).await?;
+    let notifications = sqlx::query_file_as!(Notifications, "sql/status/notifications.sql").fetch_one(pool).await?;
     let jobs = tallyline_queue::stats(pool).await?;
     Ok(Status {
         at: overview.at,
@@ -165,9 +185,10 @@ pub async fn collect(pool: &PgPool) -> Result<Status, StatusError> {
         dead_jobs: jobs.dead.into_iter().map(|d| DeadJobs { job: d.kind, dead: d.dead }).collect(),
         schedules: jobs.schedules.into_iter().map(Schedule::from).collect(),
         quarantine,
-        notifications,
         analyses,
+        notifications,
         backfills: backfill::list_open(pool, OPEN_BACKFILLS).await?,
+        reconcile: sqlx::query_file_as!(Reconcile, "sql/status/reconcile.sql", COMMAND_LINE).fetch_one(pool).await?,
         kpi_view_age_seconds: overview.kpi_view_age_seconds,
         dashboard_cache_oldest_seconds: overview.dashboard_cache_oldest_seconds,
     })

@@ -21,6 +21,7 @@ impl fmt::Display for Status {
         section(f, "Jobs", self.jobs(), "none waiting, none running")?;
         section(f, "Dead jobs", self.dead(), "none")?;
         section(f, "Backfills", self.backfill_lines(), "none under way")?;
+        section(f, "Reconciliation", self.reconcile_lines(), "no provider accounts")?;
         section(f, "Schedules", self.schedule_lines(), "none")?;
         section(f, "Quarantine", self.quarantine_lines(), "empty")
     }
@@ -54,15 +55,6 @@ impl Status {
                 table.add_row([name, format::integer(tier.failing_buckets), String::new()]);
             }
         }
-        let notices = &self.notifications;
-        table.add_row([
-            "notifications".to_owned(),
-            format::integer(notices.pending),
-            seconds(notices.oldest_due_seconds),
-        ]);
-        if notices.failed > 0 {
-            table.add_row(["notifications that failed".to_owned(), format::integer(notices.failed), String::new()]);
-        }
         let waiting = &self.analyses;
         table.add_row(["analyses, due".to_owned(), format::integer(waiting.due + waiting.claimed), String::new()]);
         for (name, analyses) in [
@@ -73,6 +65,15 @@ impl Status {
             if analyses > 0 {
                 table.add_row([name.to_owned(), format::integer(analyses), String::new()]);
             }
+        }
+        let notices = &self.notifications;
+        table.add_row([
+            "notifications".to_owned(),
+            format::integer(notices.pending),
+            seconds(notices.oldest_due_seconds),
+        ]);
+        if notices.failed > 0 {
+            table.add_row(["notifications that failed".to_owned(), format::integer(notices.failed), String::new()]);
         }
         let never = |age: Option<f64>| age.map_or_else(|| "never".to_owned(), |age| seconds(Some(age)));
         table.add_row(["KPI view, since refresh".to_owned(), String::new(), never(self.kpi_view_age_seconds)]);
@@ -106,6 +107,18 @@ impl Status {
             table.add_row([b.id.to_string(), b.state.clone(), units, done, failed, seconds(b.eta_seconds)]);
         }
         (!self.backfills.is_empty()).then_some(table)
+    }
+
+    fn reconcile_lines(&self) -> Option<Table> {
+        let r = &self.reconcile;
+        let header =
+            ["accounts", "failing", "disabled", "tenants without", "oldest", "unknown calls", "refused answers"];
+        let mut table = table(header, 0);
+        let [used, failing, disabled] =
+            [r.accounts_in_use, r.accounts_failing, r.accounts_disabled].map(format::integer);
+        let [without, unknown, refused] = [r.tenants_without, r.unknown_calls, r.refused_answers].map(format::integer);
+        table.add_row([used, failing, disabled, without, seconds(r.oldest_watermark_seconds), unknown, refused]);
+        (r.accounts_in_use + r.accounts_disabled > 0).then_some(table)
     }
 
     fn schedule_lines(&self) -> Option<Table> {

@@ -117,6 +117,10 @@ pub const BACKFILL_CALLS_LEFT: &str = "tallyline_backfill_calls_left";
 pub const BACKFILL_ETA: &str = "tallyline_backfill_eta_seconds";
 pub const ANALYSES_WAITING: &str = "tallyline_analyses_waiting";
 pub const FOLDS_WAITING: &str = "tallyline_lead_folds_waiting";
+pub const RECONCILE_ACCOUNTS: &str = "tallyline_reconcile_accounts";
+pub const RECONCILE_TENANTS_WITHOUT: &str = "tallyline_reconcile_tenants_without_account";
+pub const RECONCILE_WATERMARK: &str = "tallyline_reconcile_watermark_oldest_seconds";
+pub const RECONCILE_CALLS: &str = "tallyline_reconcile_unresolved_calls";
 pub const JOBS_READY: &str = "tallyline_jobs_ready";
 pub const JOBS_RUNNING: &str = "tallyline_jobs_running";
 pub const JOBS_DEAD: &str = "tallyline_jobs_dead";
@@ -262,6 +266,37 @@ pub const GROUPS: &[Group] = &[
                 "Attempts to deliver a notification: delivered, retried, failed (given up), gone (the endpoint was \
                  disabled), fenced (somebody else had taken it meanwhile)",
             ),
+            counter(
+                "tallyline_reconcile_windows_total",
+                &["provider"],
+                "Stretches of providers' lists read to their end",
+            ),
+            counter("tallyline_reconcile_pages_total", &["provider"], "Pages of providers' lists read"),
+            counter(
+                "tallyline_reconcile_requests_total",
+                &["provider", "result"],
+                "Requests to providers, by result: ok, http_… or what else went wrong",
+            ),
+            counter(
+                "tallyline_reconcile_events_recovered_total",
+                &["provider"],
+                "Bodies fetched from providers that were new to the inbox",
+            ),
+            counter(
+                "tallyline_reconcile_oversized_total",
+                &["provider"],
+                "Answers about single calls that were not read since they are too large",
+            ),
+            counter(
+                "tallyline_reconcile_accounts_disabled_total",
+                &["provider"],
+                "Accounts taken out of use since the provider refuses their key",
+            ),
+            counter(
+                "tallyline_reconcile_skipped_total",
+                &[],
+                "Runs for tenants without an account in use, or not active",
+            ),
             counter("tallyline_purged_rows_total", &["what"], "Rows removed because their time of keeping was over"),
             counter("tallyline_history_archived_calls_total", &[], "Calls that went to history files"),
             counter(
@@ -386,6 +421,18 @@ pub const GROUPS: &[Group] = &[
                 "Analyses to be made: due, claimed, retry (waits for its next attempt), spending_cap (for the next day)",
             ),
             gauge(FOLDS_WAITING, &[], "Contacts whose complete analysis is to be folded anew"),
+            gauge(
+                RECONCILE_ACCOUNTS,
+                &["state"],
+                "Provider accounts: in_use, failing (of those, the last run ended with an error), disabled",
+            ),
+            gauge(RECONCILE_TENANTS_WITHOUT, &[], "Active tenants without a provider account in use"),
+            gauge_seconds(RECONCILE_WATERMARK, &[], "Age of the oldest watermark; 0 when no account is in use"),
+            gauge(
+                RECONCILE_CALLS,
+                &["result"],
+                "Calls without an end: unknown to their provider, or its answer cannot be used (refused)",
+            ),
             gauge(JOBS_READY, &["queue"], "Jobs that are due"),
             gauge(JOBS_RUNNING, &["queue"], "Jobs that run"),
             gauge(JOBS_DEAD, &["job"], "Dead letters, by kind of job"),

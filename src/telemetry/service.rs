@@ -124,9 +124,6 @@ fn pipeline(status: &Status) {
         gauge!(names::FAILING_BUCKETS, "tier" => tier.tier).set(tier.failing_buckets as f64);
     }
     backfills(status);
-    gauge!(names::NOTIFICATION_DELIVERIES, "state" => "pending").set(status.notifications.pending as f64);
-    gauge!(names::NOTIFICATION_DELIVERIES, "state" => "failed").set(status.notifications.failed as f64);
-    gauge!(names::NOTIFICATION_OLDEST_DUE).set(status.notifications.oldest_due_seconds.unwrap_or(0.0).max(0.0));
     let waiting = &status.analyses;
     for (reason, analyses) in [
         ("due", waiting.due),
@@ -137,6 +134,10 @@ fn pipeline(status: &Status) {
         gauge!(names::ANALYSES_WAITING, "reason" => reason).set(analyses as f64);
     }
     gauge!(names::FOLDS_WAITING).set(waiting.folds as f64);
+    gauge!(names::NOTIFICATION_DELIVERIES, "state" => "pending").set(status.notifications.pending as f64);
+    gauge!(names::NOTIFICATION_DELIVERIES, "state" => "failed").set(status.notifications.failed as f64);
+    gauge!(names::NOTIFICATION_OLDEST_DUE).set(status.notifications.oldest_due_seconds.unwrap_or(0.0).max(0.0));
+    reconcile(status);
     if let Some(age) = status.kpi_view_age_seconds {
         gauge!(names::KPI_AGE).set(age.max(0.0));
     }
@@ -157,6 +158,18 @@ fn backfills(status: &Status) {
     gauge!(names::BACKFILL_UNITS, "state" => "failed").set(failed as f64);
     gauge!(names::BACKFILL_CALLS_LEFT).set(calls_left as f64);
     gauge!(names::BACKFILL_ETA).set(eta);
+}
+
+fn reconcile(status: &Status) {
+    let r = &status.reconcile;
+    let accounts = [("in_use", r.accounts_in_use), ("failing", r.accounts_failing), ("disabled", r.accounts_disabled)];
+    for (state, count) in accounts {
+        gauge!(names::RECONCILE_ACCOUNTS, "state" => state).set(count as f64);
+    }
+    gauge!(names::RECONCILE_TENANTS_WITHOUT).set(r.tenants_without as f64);
+    gauge!(names::RECONCILE_WATERMARK).set(r.oldest_watermark_seconds.unwrap_or(0.0).max(0.0));
+    gauge!(names::RECONCILE_CALLS, "result" => "unknown").set(r.unknown_calls as f64);
+    gauge!(names::RECONCILE_CALLS, "result" => "refused").set(r.refused_answers as f64);
 }
 
 fn labelled<'a>(

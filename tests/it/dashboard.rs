@@ -125,7 +125,7 @@ async fn the_page_shows_what_the_rows_hold() {
 
 /// Break: leave out the days without calls.
 #[tokio::test]
-async fn a_day_without_rows_is_a_zero_and_not_a_hole() {
+async fn defect_42_a_day_without_rows_is_a_zero_and_not_a_hole() {
     let db = TestDb::new().await;
     let tenant = tenant(&db, "Quiet", "America/New_York").await;
     let text = get(&db, &format!("/?tenant={tenant}&days=90")).await.text;

@@ -16,7 +16,7 @@ use crate::verify::fixture::{calls, roll_up_all, tenant};
 const LOCAL: &str = "127.0.0.1:50000";
 const MARCH: &str = "from=2026-03-01&to=2026-03-31";
 
-fn router(db: &TestDb) -> Router {
+pub(crate) fn router(db: &TestDb) -> Router {
     let config =
         config::load(&Overrides { file: Some("/dev/null".into()), ..Overrides::default() }, Vec::new()).unwrap();
     api::router(db.pool.clone(), &Arc::new(config))

@@ -6,12 +6,14 @@ mod backfill;
 #[path = "../support/daemon.rs"]
 mod daemon;
 mod dashboard;
+mod defects;
 mod embedded;
 mod end_to_end;
 mod figures;
 mod histories;
 mod notices;
 mod people;
+mod providers;
 mod receiver;
 mod schema;
 #[path = "../support/histories.rs"]

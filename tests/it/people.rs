@@ -109,8 +109,8 @@ async fn a_payment_is_entered_once() {
     assert_eq!(named(&verified(&db).await), Vec::<String>::new());
 }
 
-/// Fifty calls end while payments come in, each of them twice. Breaks tried: the balance read without its lock and
-/// written as a number; the lock FOR UPDATE instead of FOR NO KEY UPDATE, which deadlocks with calls.
+/// Fifty calls end while payments come in, each of them twice. Breaks tried: `charge_balances.sql` writes the balance as a
+/// number that it has read before; the lock of `credits::enter` left out, which lets the same payment in twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn charges_and_payments_at_once_lose_nothing() {
     let db = TestDb::new().await;
@@ -300,7 +300,8 @@ async fn events_held_for_a_number_are_applied_when_it_is_assigned() {
     assert_eq!(trail(&db).await, ["number.add", "number.assign", "number.release", "number.assign"]);
 }
 
-/// The endpoint's tenant decides, whoever has the number. Break tried: the tenant left out of `agents_by_number.sql`.
+/// The endpoint's tenant decides, whoever has the number. Break tried: the number's tenant not compared in
+/// `agents_by_number.sql`, and the event's returned.
 #[tokio::test]
 async fn a_number_never_files_calls_under_another_tenant() {
     let db = TestDb::new().await;

@@ -29,14 +29,14 @@ fn router(db: &TestDb, recorder: &PrometheusRecorder) -> Router {
 
 /// A sample: name, labels as written, value.
 #[derive(Debug)]
-struct Sample {
+pub(crate) struct Sample {
     name: String,
     labels: String,
     value: f64,
 }
 
 /// The text format, as far as we use it; panics on anything else.
-fn parse(text: &str) -> (BTreeMap<String, String>, Vec<Sample>) {
+pub(crate) fn parse(text: &str) -> (BTreeMap<String, String>, Vec<Sample>) {
     let (mut kinds, mut samples) = (BTreeMap::new(), Vec::new());
     for line in text.lines().filter(|line| !line.is_empty()) {
         if let Some(comment) = line.strip_prefix("# ") {
@@ -60,7 +60,7 @@ fn parse(text: &str) -> (BTreeMap<String, String>, Vec<Sample>) {
     (kinds, samples)
 }
 
-fn value(samples: &[Sample], name: &str, label: &str) -> Option<f64> {
+pub(crate) fn value(samples: &[Sample], name: &str, label: &str) -> Option<f64> {
     samples.iter().find(|s| s.name == name && s.labels.contains(label)).map(|s| s.value)
 }
 

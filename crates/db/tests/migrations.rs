@@ -19,7 +19,7 @@ async fn leftovers(admin: &PgPool) -> Vec<String> {
 
 /// Break: leave one DROP out of any `.down.sql`; the leftovers name the object.
 #[tokio::test]
-async fn up_down_and_up_again_makes_the_same_schema() {
+async fn defect_18_up_down_and_up_again_makes_the_same_schema() {
     let db = TestDb::unmigrated().await;
     let first = migrate::migrate(&db.url).await.unwrap();
     assert_eq!((first.applied.len(), first.already), (count_of_migrations(), 0));
@@ -53,7 +53,7 @@ async fn each_migration_can_be_taken_back_and_applied_again() {
 }
 
 #[tokio::test]
-async fn the_committed_schema_is_what_the_migrations_make() {
+async fn defect_53_the_committed_schema_is_what_the_migrations_make() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations/schema.sql");
     let committed = std::fs::read_to_string(&file).expect("migrations/schema.sql is written by ./dev schema");
     let db = TestDb::new().await;

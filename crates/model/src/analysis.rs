@@ -88,7 +88,7 @@ fn read_lead(given: &Object<'_>, flags: &mut Flags) -> LeadAnalysis {
         extracted_name: word(&person, "name", MAX_TEXT_CHARS, flags),
         extracted_email: word(&person, "email_address", MAX_TEXT_CHARS, flags)
             .filter(|email| !email.eq_ignore_ascii_case(PLACEHOLDER_EMAIL)),
-        smart_notification: word(&person, "smartnotification", MAX_TEXT_CHARS, flags),
+        smart_notification: person.text("smartnotification", flags).filter(|text| !is_null_word(Some(text))),
         transcript_summary: word(&person, "in_detail_summary", MAX_SUMMARY_CHARS, flags),
         demo_book_datetime: read_demo_time(given, flags),
         follow_up_at,
@@ -123,7 +123,7 @@ fn read_demo_time(given: &Object<'_>, flags: &mut Flags) -> Option<DateTime<Utc>
 /// an instant with its zone, or a day or time of the tenant's zone, of which the
 /// day is kept.
 fn read_follow_up(given: &Object<'_>, flags: &mut Flags) -> (Option<DateTime<Utc>>, Option<NaiveDate>) {
-    let mut moments = ["follow_up_at", "follow_up_date"].map(|key| {
+    let moments = ["follow_up_at", "follow_up_date"].map(|key| {
         if is_null_word(given.embedded(key).as_deref()) {
             return None;
         }
@@ -134,14 +134,9 @@ fn read_follow_up(given: &Object<'_>, flags: &mut Flags) -> (Option<DateTime<Utc
         }
         moment
     });
-    let date = moments.iter().rev().flatten().find_map(|moment| match moment {
-        Moment::Day(date) => Some(*date),
-        Moment::Instant(_) => None,
-    });
-    let at = moments.iter_mut().find_map(|moment| match moment.take() {
-        Some(Moment::Instant(at)) => Some(at),
-        _ => None,
-    });
+    let days = moments.into_iter().rev().flatten();
+    let date = days.filter_map(Moment::day).next();
+    let at = moments.into_iter().flatten().find_map(Moment::instant);
     (at, date)
 }
 

@@ -16,7 +16,7 @@ use crate::decimal;
 use crate::event::LeadAnalysis;
 use crate::loose::read_loose;
 use crate::scores::Scales;
-use crate::time::{self, Moment, parse_instant};
+use crate::time::{parse_instant, parse_moment};
 
 /// Deepest nesting of categories that is looked into.
 const MAX_DEPTH: usize = 6;
@@ -271,11 +271,6 @@ impl Sources {
         let (budget_score, budget_constraint) = dimension(&["budgetscore"], BUDGET);
         let (fit_score, fit_alignment) = dimension(&["fitscore"], FIT);
         let (engagement_score, engagement_health) = dimension(&["engagementscore"], ENGAGEMENT);
-        let (follow_up_at, follow_up_date) = match self.find(FOLLOW_UP_TIME, time::parse_moment) {
-            Some(Moment::Instant(at)) => (Some(at), None),
-            Some(Moment::Day(date)) => (None, Some(date)),
-            None => (None, None),
-        };
         LeadAnalysis {
             intent_score,
             urgency_score,
@@ -305,8 +300,8 @@ impl Sources {
             transcript_summary: self
                 .text(&["indetailsummary", "transcriptsummary", "callsummary", "summary"], MAX_SUMMARY_CHARS),
             demo_book_datetime: self.find(DEMO_TIME, demo_time),
-            follow_up_at,
-            follow_up_date,
+            follow_up_at: self.find(FOLLOW_UP, |text| parse_moment(text)?.instant()),
+            follow_up_date: self.find(FOLLOW_UP, |text| parse_moment(text)?.day()),
             cta_pricing_clicked: self.flag(&["ctapricingclicked", "ctapricing"]),
             cta_demo_clicked: self.flag(&["ctademoclicked", "ctademo"]),
             cta_followup_clicked: self.flag(&["ctafollowupclicked", "ctafollowup"]),
@@ -322,8 +317,9 @@ const BUDGET: &[&str] = &["budgetconstraint", "budgetlevel", "budget"];
 const FIT: &[&str] = &["fitalignment", "fitlevel", "fit"];
 const ENGAGEMENT: &[&str] = &["engagementhealth", "engagementlevel", "engagement"];
 const EMAIL: &[&str] = &["emailaddress", "email", "extractedemail", "customeremail", "emailid"];
-const FOLLOW_UP_TIME: &[&str] = &["followupat", "followupdate", "followupdatetime"];
 const DEMO_TIME: &[&str] = &["demobookdatetime", "demodatetime", "demobooktime", "demotime"];
+
+const FOLLOW_UP: &[&str] = &["followupat", "followupdatetime", "followupdate", "callbacktime"];
 
 fn score_in(text: &str, full: i32) -> Option<i32> {
     i32::try_from(decimal::whole_number(text, i64::from(full))?).ok()

@@ -37,6 +37,22 @@ pub(crate) enum Moment {
     Day(NaiveDate),
 }
 
+impl Moment {
+    pub(crate) fn instant(self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Instant(at) => Some(at),
+            Self::Day(_) => None,
+        }
+    }
+
+    pub(crate) fn day(self) -> Option<NaiveDate> {
+        match self {
+            Self::Instant(_) => None,
+            Self::Day(date) => Some(date),
+        }
+    }
+}
+
 /// Reads an instant with its zone, or without one a day (`2026-03-05`, or with a
 /// time as [`parse_instant`] takes it). Nothing before 2015.
 pub(crate) fn parse_moment(text: &str) -> Option<Moment> {

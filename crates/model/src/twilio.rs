@@ -13,7 +13,8 @@ use crate::source::call_source;
 use crate::time::parse_recent;
 
 /// The fields that are read. One of them given twice makes the form ambiguous.
-const FIELDS: [&str; 13] = [
+/// Callbacks have no `StartTime`; forms that are made of a polled record do.
+const FIELDS: [&str; 14] = [
     "CallSid",
     "AccountSid",
     "ParentCallSid",
@@ -27,6 +28,7 @@ const FIELDS: [&str; 13] = [
     "RecordingUrl",
     "RecordingStatus",
     "AnsweredBy",
+    "StartTime",
 ];
 
 /// The largest `SequenceNumber` believed.
@@ -68,7 +70,8 @@ pub fn parse_twilio(form_body: &[u8], received_at: DateTime<Utc>, body_sha256: [
         attempt: 0,
         status,
         updated_at,
-        created_at: None,
+        // Not `initiated_at`: where Bolna has said when it dialled, that counts.
+        created_at: form.read("StartTime", &mut flags, parse_recent),
         initiated_at: None,
         facts: read_facts(&form, &mut flags),
         flags: flags.into_sorted(),

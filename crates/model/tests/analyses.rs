@@ -91,10 +91,13 @@ fn people_and_actions() {
 }
 
 #[test]
-fn long_words_are_cut_between_characters() {
+fn long_words_are_cut_between_characters_and_messages_are_whole() {
     let (found, flags) = lead(json!({"intent_level": "😀".repeat(60)}));
     assert_eq!(found.intent_level, Some("😀".repeat(50)));
     assert_eq!(flags, ["truncated:analysis.intent_level"]);
+    let said = "Wants a quote by Friday. ".repeat(99);
+    let (whole, flags) = lead(json!({"extraction": {"smartnotification": said.as_str()}}));
+    assert_eq!((whole.smart_notification, flags), (Some(said), vec![]));
 }
 
 #[test]

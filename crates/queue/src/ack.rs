@@ -77,15 +77,17 @@ where
 
 impl AckLayer {
     fn finished(&self, ticket: &Ticket, started: Instant, result: &Result<(), BoxDynError>) -> Finished {
-        let settled = ticket.settled.is_marked();
+        let settled_at = ticket.settled.at_epoch_seconds();
         let ending = match result {
             // If it did commit, the claim is gone and this report is void.
-            Ok(()) if settled => self.failed(ticket, "completed in a transaction that did not commit".into(), None),
+            Ok(()) if settled_at.is_some() => {
+                self.failed(ticket, "completed in a transaction that did not commit".into(), None)
+            }
             Ok(()) => Ending::Succeeded,
             Err(error) => self.ending_of(ticket, error),
         };
         let report = ticket.report(ending, Some(started));
-        Finished { info: Arc::clone(&ticket.info), report, settled, resent: false }
+        Finished { info: Arc::clone(&ticket.info), report, settled_at, resent: false }
     }
 
     fn ending_of(&self, ticket: &Ticket, error: &BoxDynError) -> Ending {

@@ -25,9 +25,9 @@ const BUSY_PAUSE: Duration = Duration::from_millis(20);
 pub(crate) struct Finished {
     pub(crate) info: Arc<JobInfo>,
     pub(crate) report: Report,
-    /// The handler completed the job in its own transaction; the report only
-    /// holds if that one did not commit.
-    pub(crate) settled: bool,
+    /// When the handler completed the job in its own transaction, Unix time; the
+    /// report only holds if that one did not commit.
+    pub(crate) settled_at: Option<f64>,
     /// Sent before without an answer: it may have been applied.
     pub(crate) resent: bool,
 }
@@ -107,10 +107,10 @@ impl Completer {
 
     /// Counts one verdict; gives the report back when it must be repeated.
     fn settle(&self, finished: Finished, verdict: Verdict) -> Option<Finished> {
-        let Finished { info, report, settled, resent } = &finished;
-        let outcome = match verdict {
-            Verdict::Busy => return Some(finished),
-            Verdict::Accepted { at_epoch_seconds } => {
+        let Finished { info, report, settled_at, resent } = &finished;
+        let outcome = match (verdict, *settled_at) {
+            (Verdict::Busy, _) => return Some(finished),
+            (Verdict::Accepted { at_epoch_seconds }, _) => {
                 let outcome = report.ending.outcome();
                 if outcome == "succeeded" {
                     self.note_success(&info.kind, at_epoch_seconds);
@@ -118,10 +118,13 @@ impl Completer {
                 Some(outcome)
             }
             // Gone, because the handler's transaction committed.
-            Verdict::Stale if *settled => Some("succeeded"),
+            (Verdict::Stale, Some(at_epoch_seconds)) => {
+                self.note_success(&info.kind, at_epoch_seconds);
+                Some("succeeded")
+            }
             // Gone, most likely because the statement was applied before its answer got lost.
-            Verdict::Stale if *resent => Some(report.ending.outcome()),
-            Verdict::Stale => {
+            (Verdict::Stale, None) if *resent => Some(report.ending.outcome()),
+            (Verdict::Stale, None) => {
                 self.counters.count_stale();
                 tracing::warn!(job_id = info.id, kind = info.kind, claim = info.claim, "stale report refused");
                 None

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicU64, Ordering},
 };
 
 use sqlx::PgConnection;
@@ -53,8 +53,8 @@ impl<S> JobContext<S> {
             .fetch_optional(&mut *db)
             .await?;
         match store::complete(db, &[report]).await?.first() {
-            Some(Verdict::Accepted { .. }) => {
-                self.settled.mark();
+            Some(Verdict::Accepted { at_epoch_seconds }) => {
+                self.settled.mark(*at_epoch_seconds);
                 Ok(())
             }
             _ => Err(QueueError::Fenced { job_id: self.job.id }),
@@ -80,17 +80,19 @@ impl<S> std::fmt::Debug for JobContext<S> {
     }
 }
 
-/// Whether a handler completed its job in a transaction of its own. The
-/// acknowledgement then only has to find out whether that one committed.
+/// Whether a handler completed its job in a transaction of its own, and when by
+/// the database's clock. The acknowledgement then only has to find out whether
+/// that one committed.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Settled(Arc<AtomicBool>);
+pub(crate) struct Settled(Arc<AtomicU64>);
 
 impl Settled {
-    fn mark(&self) {
-        self.0.store(true, Ordering::Release);
+    fn mark(&self, at_epoch_seconds: f64) {
+        self.0.store(at_epoch_seconds.to_bits(), Ordering::Release);
     }
 
-    pub(crate) fn is_marked(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+    /// Unix time in seconds; none when nothing was completed.
+    pub(crate) fn at_epoch_seconds(&self) -> Option<f64> {
+        Some(f64::from_bits(self.0.load(Ordering::Acquire))).filter(|at| *at > 0.0)
     }
 }

@@ -1,4 +1,5 @@
-//! What tests share: a database for each test, bounded waiting, the schema dump.
+//! What tests share: a database for each test, bounded waiting, the schema dump, and the
+//! providers' APIs as real HTTP servers with their quirks.
 //!
 //! A test asks for [`TestDb::new`] and gets a migrated database of its own,
 //! cloned from a template. The server is the one of `DATABASE_URL`, else one
@@ -6,13 +7,16 @@
 //! a minute after the last test process has ended.
 #![expect(clippy::panic, reason = "a helper of tests fails the test that called it")]
 
+pub mod bolna;
 mod database;
 mod database_name;
+pub mod front;
 pub mod histories;
 pub mod openai;
 pub mod schema_dump;
 mod server;
 mod template;
+pub mod twilio;
 mod url;
 mod wait;
 pub mod webhook_sink;

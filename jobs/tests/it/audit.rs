@@ -246,7 +246,7 @@ async fn every_tenant_has_its_turn_and_one_that_cannot_be_read_stops_nobody() {
 
 /// Breaks tried: the night ends at the first tenant that cannot be read; nothing marked.
 #[tokio::test]
-async fn the_night_verifies_everyone_and_the_next_one_finds_nothing() {
+async fn defect_57_the_night_verifies_everyone_and_the_next_one_finds_nothing() {
     let db = TestDb::new().await;
     let (sound, poisoned) = (new_york(&db).await, poisoned(&db).await);
     let change =

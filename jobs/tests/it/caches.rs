@@ -7,8 +7,8 @@ use std::time::Duration;
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde_json::Value;
 use tallyline_jobs::settings::SettingsHandle;
-use tallyline_jobs::{Deps, archive_calls, audit_rollups, purge_expired, registry};
-use tallyline_queue::Runner;
+use tallyline_jobs::{Deps, archive_calls, audit_rollups, registry};
+use tallyline_queue::{Hint, Runner};
 use tallyline_secrets::SealingKey;
 use tallyline_testkit::{TestDb, wait_until};
 use uuid::Uuid;
@@ -18,26 +18,18 @@ use crate::support::*;
 /// Far more than anything here takes.
 const LONG: Duration = Duration::from_secs(60);
 
-pub fn deps(db: &TestDb, expire_seconds: u32) -> Arc<Deps> {
-    let retention = purge_expired::Retention {
-        inbox_body_days: 90,
-        login_attempt_days: 30,
-        password_reset_days: 7,
-        notification_days: 30,
-        quarantine_days: 90,
-        job_history_days: 14,
-        audit_difference_days: 30,
-        twilio_processed_days: 30,
-    };
+pub(crate) fn deps(db: &TestDb, expire_seconds: u32) -> Arc<Deps> {
     Arc::new(Deps {
         pool: db.pool.clone(),
         http: tallyline_jobs::http::client().unwrap(),
         sealing_key: SealingKey::new([7; 32]),
         settings: SettingsHandle::default(),
         dashboards_expire_seconds: expire_seconds,
-        retention,
+        retention: retention(),
         audit: audit_rollups::Options { tenants: 1, buckets: 1 },
         archive: archive_calls::Options { directory: None, calls_months: 0 },
+        reconcile: reconcile_options(),
+        inbox_hint: Hint::new(),
     })
 }
 
@@ -69,7 +61,7 @@ const AT_IT: &str = "SELECT count(*) FROM pg_stat_activity WHERE datname = curre
 /// A hundred requests by ten connections at once, before two workers. Break tried:
 /// `clock_timestamp()::text` for the key: 100 rows, and as many refreshes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_requests_in_a_second_are_one_refresh() {
+async fn defect_21_a_hundred_requests_in_a_second_are_one_refresh() {
     let db = Arc::new(TestDb::new().await);
     tenant(&db, "Asia/Kolkata").await;
     let workers = [worker(&db), worker(&db)];
@@ -313,7 +305,7 @@ async fn tenant_of_lost_zone(db: &TestDb, zone: &str) -> Uuid {
 
 /// The tenant whose caches cannot be built is tried again later, and alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_tenant_whose_caches_fail_stops_no_other() {
+async fn defect_57_a_tenant_whose_caches_fail_stops_no_other() {
     let db = TestDb::new().await;
     let mut users = Vec::new();
     for _ in 0..7 {

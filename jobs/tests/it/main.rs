@@ -9,6 +9,7 @@ mod caches;
 mod calls;
 mod contacts;
 mod credits;
+mod defects;
 mod exact;
 mod follow_ups;
 mod history_rows;
@@ -16,8 +17,10 @@ mod low_credit;
 mod notifications;
 mod periods;
 mod process;
+mod purge;
 mod races;
 mod reckoning;
+mod reconcile;
 mod roll_up;
 mod support;
 #[path = "../../../tests/it/verify/fixture.rs"]

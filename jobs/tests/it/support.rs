@@ -1,8 +1,10 @@
 //! A tenant, its webhooks, and the comparison of roll-ups with calls.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tallyline_jobs::{process_call_events, roll_up};
+use tallyline_jobs::{process_call_events, purge_expired, reconcile_calls, roll_up};
 use tallyline_testkit::TestDb;
 use uuid::Uuid;
 
@@ -67,6 +69,43 @@ pub fn process_options() -> process_call_events::Options {
 
 pub fn roll_up_options() -> roll_up::Options {
     roll_up::Options::default()
+}
+
+/// Every retention a number of its own, so that no statement can take another's unseen.
+pub fn retention() -> purge_expired::Retention {
+    purge_expired::Retention {
+        inbox_body_days: 90,
+        login_attempt_days: 30,
+        password_reset_days: 7,
+        session_days: 5,
+        dashboard_cache_days: 2,
+        quarantine_days: 91,
+        job_history_days: 14,
+        dead_job_days: 60,
+        schedule_fire_days: 13,
+        backfill_days: 61,
+        audit_difference_days: 31,
+        provider_check_days: 40,
+        notification_days: 41,
+        twilio_processed_days: 43,
+    }
+}
+
+/// In a hurry, but for what a test is about.
+pub fn reconcile_options() -> reconcile_calls::Options {
+    reconcile_calls::Options {
+        bolna_requests_per_minute: 60_000,
+        twilio_requests_per_minute: 60_000,
+        stuck_after_minutes: 60,
+        stuck_days: 30,
+        look_back_hours: 48,
+        first_days: 10,
+        window_hours: 24,
+        max_window_ids: 20_000,
+        timeout: Duration::from_secs(20),
+        retry_pause: Duration::from_millis(10),
+        max_tries: 3,
+    }
 }
 
 /// Applies all that is due.

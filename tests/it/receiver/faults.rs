@@ -37,7 +37,7 @@ async fn behind_a_proxy(mut change: impl FnMut(&mut tallyline::config::Config)) 
 }
 
 #[tokio::test]
-async fn a_database_that_went_away_is_a_503_in_time() {
+async fn defect_25_a_database_that_went_away_is_a_503_in_time() {
     // Once the endpoint has to be looked up, once it is known and the COMMIT fails.
     for cache_seconds in [0, 60] {
         let (it, proxy) = behind_a_proxy(|config| config.receiver.endpoint_cache_seconds = cache_seconds).await;
@@ -53,7 +53,7 @@ async fn a_database_that_went_away_is_a_503_in_time() {
 }
 
 #[tokio::test]
-async fn a_database_that_hangs_is_a_503_in_time_and_the_event_can_be_sent_again() {
+async fn defect_25_a_database_that_hangs_is_a_503_in_time_and_the_event_can_be_sent_again() {
     let it = Running::start().await;
     let mut blocking = it.db.admin.begin().await.unwrap();
     sqlx::query("LOCK TABLE tally.inbox IN EXCLUSIVE MODE").execute(&mut *blocking).await.unwrap();

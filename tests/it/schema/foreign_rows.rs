@@ -119,7 +119,7 @@ async fn outcome(admin: &PgPool, sql: &'static str, user_id: Uuid, target: Uuid)
 
 /// Break seen: calls_user_id_contact_id_fkey dropped; that call points at another tenant's contact.
 #[tokio::test]
-async fn a_row_of_another_tenant_is_out_of_reach() {
+async fn defect_35_a_row_of_another_tenant_is_out_of_reach() {
     let db = TestDb::new().await;
     let (ours, theirs) = (fixture::tenant(&db, "a").await, fixture::tenant(&db, "b").await);
     for (constraint, sql, target) in POINTERS {

@@ -105,6 +105,12 @@ WITH u AS (
     INSERT INTO tally.lead_marks (user_id, contact_id) SELECT user_id, contact_id FROM k
 ), contact_archive AS (
     INSERT INTO tally.contact_archive (user_id, contact_id, total_calls, first_call_at, last_call_at) SELECT user_id, contact_id, 1, t, t FROM k
+), provider_accounts AS (
+    INSERT INTO tally.provider_accounts (user_id, provider, base_url, account_sid, sealed_key)
+    SELECT user_id, 'twilio', 'https://api.example.com', 'AC' || repeat('0', 32), '\x00' FROM k
+), provider_checks AS (
+    INSERT INTO tally.provider_checks (user_id, provider, ref, result, first_checked_at, checked_at, next_check_at)
+    SELECT user_id, 'bolna', 'execution-1', 'found', t, t, t FROM k
 ), jobs AS (
     INSERT INTO tally.jobs (kind, queue, user_id, coalesce_key, run_at, created_at) SELECT 'work', 'default', user_id, 'key', t, t FROM k
 ), job_history AS (

@@ -30,7 +30,7 @@ const WITHOUT_TENANT: [&str; 16] = [
 ];
 
 /// Indexes of tenants' tables that begin with something else.
-const OTHER_INDEXES: [&str; 9] = [
+const OTHER_INDEXES: [&str; 10] = [
     // What has expired is deleted for all tenants at once.
     "public.dashboard_cache_expires_idx",
     // The tenant itself: its id is the user_id of the others.
@@ -45,6 +45,8 @@ const OTHER_INDEXES: [&str; 9] = [
     "tally.inbox_pending_received_idx",
     // The oldest marks come first, whosever they are.
     "tally.lead_marks_seq_idx",
+    // What is past its retention is deleted for all tenants at once.
+    "tally.provider_checks_checked_at_idx",
     // The lag is that of the oldest mark, whosever it is.
     "tally.rollup_marks_marked_at_idx",
     // Unique over all tenants: a login names nothing but its address.

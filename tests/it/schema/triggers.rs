@@ -89,7 +89,7 @@ const WITHOUT_TOUCH: [&str; 2] = ["agent_analytics", "user_analytics"];
 
 /// Break seen: the trigger contacts_touch dropped.
 #[tokio::test]
-async fn every_change_moves_updated_at() {
+async fn defect_39_every_change_moves_updated_at() {
     let db = TestDb::new().await;
     fixture::tenant(&db, "a").await;
     fixture::platform(&db).await;

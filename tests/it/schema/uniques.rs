@@ -207,7 +207,7 @@ async fn every_unique_index_is_tried() {
 
 /// Break seen: `CHECK (credits_micros >= 0)` on users; likewise on balance_after_micros.
 #[tokio::test]
-async fn a_balance_may_go_below_zero() {
+async fn defect_29_a_balance_may_go_below_zero() {
     let db = TestDb::new().await;
     let tenant = fixture::tenant(&db, "a").await;
     let balances: (String, String) = sqlx::query_as(

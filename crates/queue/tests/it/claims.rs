@@ -33,7 +33,7 @@ async fn rescue(db: &TestDb) -> Vec<store::Rescued> {
 
 /// Broken by hand: without `FOR UPDATE SKIP LOCKED` in claim.sql, jobs are claimed twice.
 #[tokio::test(flavor = "multi_thread")]
-async fn twenty_claimers_take_each_of_20_000_jobs_once() {
+async fn defect_44_twenty_claimers_take_each_of_20_000_jobs_once() {
     const JOBS: usize = 20_000;
     let db = TestDb::new().await;
     let jobs: Vec<NewJob> = (0..JOBS as u64).map(|n| NewJob::of(&Quick { n }).unwrap()).collect();

@@ -33,7 +33,7 @@ async fn a_hundred_requests_that_wait_are_one_run() {
 /// Broken by hand: with `DO UPDATE SET requested = held.requested` in request_job
 /// the requests made during the run are lost.
 #[tokio::test(flavor = "multi_thread")]
-async fn requests_during_a_run_make_one_more() {
+async fn defect_45_requests_during_a_run_make_one_more() {
     let db = TestDb::new().await;
     let gate = Gate::new();
     let inner = gate.clone();

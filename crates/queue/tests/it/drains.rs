@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tallyline_queue::{BoxError, Drain, DrainWork, Drained, Hint, Registry, Runner};
@@ -86,6 +86,33 @@ async fn work_is_repeated_while_there_is_some_and_found_again_later() {
     // Polling finds what nobody announced.
     site.left.fetch_add(5, Ordering::SeqCst);
     site.until_done().await;
+    assert!(site.runner.shutdown(LONG).await);
+}
+
+/// Workers polled every ten seconds, each instance of them, and kept the database awake; ours polls slowly and is woken.
+///
+/// Once it has idled for a while it looks every 0.75 to 1 s. Broken by hand: with `ring` doing nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn defect_47_a_hint_wakes_without_waiting_for_the_poll() {
+    let site = site(0, 1, Trouble::None).await;
+    let looks = || site.looks.load(Ordering::SeqCst);
+    wait_until("it polls slowly", LONG, async || looks() >= 8).await;
+    let mut quickest = LONG;
+    // A busy machine may be slow once or twice.
+    for _ in 0..5 {
+        let before = looks();
+        wait_until("it has just looked", LONG, async || looks() > before).await;
+        let (rung_at, before) = (Instant::now(), looks());
+        site.hint.ring();
+        wait_until("it looks again", LONG, async || looks() > before).await;
+        quickest = quickest.min(rung_at.elapsed());
+        // What was rung made it look often again.
+        wait_until("it polls slowly", LONG, async || looks() >= before + 8).await;
+        if quickest < Duration::from_millis(400) {
+            break;
+        }
+    }
+    assert!(quickest < Duration::from_millis(400), "{quickest:?}");
     assert!(site.runner.shutdown(LONG).await);
 }
 

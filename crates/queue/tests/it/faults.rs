@@ -28,8 +28,9 @@ async fn claim_and_disappear(db: &TestDb) {
     end_leases(db).await;
 }
 
+/// Broken by hand: without the rescuer.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_job_of_a_lost_process_is_finished_once_by_another() {
+async fn defect_46_the_job_of_a_lost_process_is_finished_once_by_another() {
     let db = TestDb::new().await;
     let world = World::new(|_, _| async { Ok(()) });
     let job = enqueue(&db, &Quick { n: 1 }).await;
@@ -176,7 +177,7 @@ async fn cut_connections(db: &TestDb) {
 
 /// Broken by hand: with the claimer ending at its first error.
 #[tokio::test(flavor = "multi_thread")]
-async fn cut_connections_lose_no_job_and_stop_no_worker() {
+async fn defect_48_cut_connections_lose_no_job_and_stop_no_worker() {
     const JOBS: u64 = 1_500;
     let db = TestDb::new().await;
     let done = Arc::new(Mutex::new(HashSet::new()));

@@ -33,7 +33,7 @@ async fn fires(db: &TestDb) -> Vec<(String, bool)> {
 /// Broken by hand: without `FOR UPDATE SKIP LOCKED` in schedule_take.sql the
 /// ledger's key refuses the second.
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_schedulers_fire_each_time_once() {
+async fn defect_47_ten_schedulers_fire_each_time_once() {
     let db = TestDb::new().await;
     synced(&db, hourly().missed(Missed::CatchUp)).await;
     sql(&db, "UPDATE tally.schedules SET next_fire_at = date_trunc('hour', now()) - interval '1200 hours'").await;

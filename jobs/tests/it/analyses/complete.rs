@@ -1,9 +1,14 @@
 //! The complete analysis of a contact follows its individual ones, whatever happens to them.
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "statements are pieced together from constants"
+)]
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 use tallyline_jobs::complete_leads;
 use tallyline_testkit::openai::{OpenAi, Reply, full_answer};
 use tallyline_testkit::{TestDb, wait_until};
@@ -71,7 +76,7 @@ async fn defect_14_a_complete_row_is_the_fold_of_its_contacts_calls_and_no_lead(
     assert_eq!(number(&db, "SELECT sum(leads_generated)::bigint FROM user_analytics WHERE grain = 'day'").await, 3);
 }
 
-/// Breaks tried: each trigger of `lead_marks` dropped in turn; every step then leaves the fold of before.
+/// What each trigger is for is seen without it, below.
 #[tokio::test]
 async fn edits_deletions_and_calls_that_go_elsewhere_converge() {
     let db = TestDb::new().await;
@@ -110,6 +115,46 @@ async fn edits_deletions_and_calls_that_go_elsewhere_converge() {
         .await;
     fold(&db).await;
     assert_eq!(text(&db, by_number).await, None);
+}
+
+/// Without its trigger, each change leaves no mark, and the fold of before stays.
+#[tokio::test]
+async fn every_trigger_is_needed() {
+    let individual =
+        "analysis_type = 'individual' AND call_id = (SELECT id FROM calls WHERE bolna_execution_id = 'call-5')";
+    let db = TestDb::new().await;
+    three_calls(&db).await;
+    run(&db, "DELETE FROM credit_transactions").await;
+    fold(&db).await;
+    for (table, trigger, change) in [
+        ("lead_analytics", "leads_note_updated", format!("UPDATE lead_analytics SET intent_score = 0 WHERE {individual}")),
+        ("lead_analytics", "leads_note_deleted", format!("DELETE FROM lead_analytics WHERE {individual}")),
+        ("lead_analytics", "leads_note_inserted",
+            format!("WITH gone AS (DELETE FROM lead_analytics WHERE {individual} RETURNING *), marks AS (DELETE FROM tally.lead_marks)
+                     INSERT INTO lead_analytics (user_id, call_id) SELECT user_id, call_id FROM gone")),
+        ("calls", "calls_note_updated", "UPDATE calls SET started_at = '2026-03-01Z' WHERE bolna_execution_id = 'call-5'".to_owned()),
+        ("calls", "calls_note_deleted", "DELETE FROM calls WHERE bolna_execution_id = 'call-5'".to_owned()),
+        ("contacts", "contacts_note_updated", "UPDATE contacts SET phone_e164 = '+12025550777'".to_owned()),
+    ] {
+        let mut marks = Vec::new();
+        for is_dropped in [false, true] {
+            let mut tx = db.admin.begin().await.unwrap();
+            if is_dropped {
+                sqlx::raw_sql(AssertSqlSafe(format!("DROP TRIGGER {trigger} ON {table}"))).execute(&mut *tx).await.unwrap();
+                if trigger == "calls_note_deleted" {
+                    // Its leads go with the call: by then it is no longer known whose they were.
+                    sqlx::query("DROP TRIGGER leads_note_deleted ON lead_analytics").execute(&mut *tx).await.unwrap();
+                }
+            }
+            if trigger == "leads_note_inserted" {
+                sqlx::query("DROP TRIGGER leads_note_deleted ON lead_analytics").execute(&mut *tx).await.unwrap();
+            }
+            sqlx::raw_sql(AssertSqlSafe(change.clone())).execute(&mut *tx).await.unwrap();
+            let left: i64 = sqlx::query_scalar("SELECT count(*) FROM tally.lead_marks").fetch_one(&mut *tx).await.unwrap();
+            marks.push(left);
+        }
+        assert_eq!(marks, [1, 0], "{trigger}");
+    }
 }
 
 /// Defect 12 of the platform: marking a lead as read changed averages.
@@ -187,7 +232,6 @@ async fn folded_with_a_fixed_contact() -> (TestDb, Uuid) {
 }
 
 /// While somebody folds a contact, nobody else does, and its marks stay.
-/// Break tried: `FOR UPDATE SKIP LOCKED` left out of `lock_folds.sql`.
 #[tokio::test]
 async fn one_at_a_time_folds_a_contact() {
     let db = TestDb::new().await;

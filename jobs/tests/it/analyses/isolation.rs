@@ -39,8 +39,7 @@ fn said(requests: &[Request]) -> String {
 
 /// Defects 12 and 35 of the platform: earlier calls were looked up by number among all tenants.
 ///
-/// Breaks tried: `c.user_id = $1` left out of `contact_calls.sql`; `l.user_id = c.user_id` and `t.user_id = c.user_id` with it;
-/// the join on `k.user_id` left out of `individuals.sql` (the counts differ then).
+/// Break tried: `c.user_id = $1` left out of `contact_calls.sql`.
 #[tokio::test]
 async fn defect_35_no_request_of_a_tenant_holds_a_word_of_anothers_customers() {
     let db = TestDb::new().await;

@@ -1,0 +1,2 @@
+DROP TABLE tally.provider_checks;
+DROP TABLE tally.provider_accounts;
