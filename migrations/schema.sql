@@ -1303,15 +1303,22 @@ DECLARE
 BEGIN
     -- Whoever changed the balance holds it already; for others, one after the other.
     PERFORM FROM users u WHERE u.id IN (SELECT n.user_id FROM new_entries n) ORDER BY u.id FOR NO KEY UPDATE;
-    WITH steps AS (
-        SELECT n.user_id, n.entry_no, n.call_id, n.balance_after_micros, r.reached,
-               lag(r.reached, 1, u.low_credit_level::integer) OVER (PARTITION BY n.user_id ORDER BY n.entry_no) AS before,
-               row_number() OVER (PARTITION BY n.user_id ORDER BY n.entry_no DESC) AS from_last
+    WITH entries AS (
+        SELECT n.user_id, n.entry_no, n.call_id, n.balance_after_micros, n.amount_micros < 0 AS is_charge,
+               u.low_credit_level::integer AS known, r.reached,
+               bool_or(n.amount_micros < 0) OVER (PARTITION BY n.user_id ORDER BY n.entry_no) AS after_charge
         FROM new_entries n
         JOIN users u ON u.id = n.user_id
         CROSS JOIN LATERAL (
             SELECT count(*)::integer AS reached FROM unnest(levels) AS l (level) WHERE n.balance_after_micros <= l.level
         ) r
+    ), settled AS (
+        -- A charge settles what is reached; before the first one, a rise can only take back.
+        SELECT e.*, CASE WHEN e.after_charge THEN e.reached ELSE least(e.known, e.reached) END AS level FROM entries e
+    ), steps AS (
+        SELECT s.*, lag(s.level, 1, s.known) OVER (PARTITION BY s.user_id ORDER BY s.entry_no) AS before,
+               row_number() OVER (PARTITION BY s.user_id ORDER BY s.entry_no DESC) AS from_last
+        FROM settled s
     ), told AS (
         INSERT INTO tally.notifications (user_id, kind, payload, idempotency_key)
         SELECT s.user_id, 'credits.low',
@@ -1319,12 +1326,13 @@ BEGIN
                format('credits.low:%s:%s', s.entry_no, levels[place])
         FROM steps s
         CROSS JOIN generate_series(s.before + 1, s.reached) AS place
+        WHERE s.is_charge
         ORDER BY s.user_id, s.entry_no, place
         ON CONFLICT (user_id, idempotency_key) DO NOTHING
     )
-    UPDATE users u SET low_credit_level = s.reached
+    UPDATE users u SET low_credit_level = s.level
     FROM steps s
-    WHERE s.from_last = 1 AND u.id = s.user_id AND u.low_credit_level <> s.reached;
+    WHERE s.from_last = 1 AND u.id = s.user_id AND u.low_credit_level <> s.level;
     RETURN NULL;
 END $$;
 

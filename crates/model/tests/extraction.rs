@@ -156,3 +156,25 @@ fn our_own_analyses_are_read_back_as_they_were_written() {
         assert_eq!(event.flags, Vec::<String>::new());
     }
 }
+
+/// Break tried: `analysis_object` without the two members.
+#[test]
+fn a_follow_up_is_extracted_and_goes_along_with_our_own_analyses() {
+    let day = "2026-03-09".parse().ok();
+    for (extracted, at, date) in [
+        (json!({ "Follow-Up Date": "2026-03-09" }), None, day),
+        (
+            json!({ "Call": { "follow_up_at": { "objective": "2026-03-09T17:00:00+05:30" } } }),
+            Some("2026-03-09T11:30:00Z"),
+            None,
+        ),
+        (json!({ "follow up at": "2026-03-09T17:00:00" }), None, day),
+    ] {
+        let found = of(extracted.clone()).unwrap();
+        assert_eq!((found.follow_up_at, found.follow_up_date), (at.map(time), date), "{extracted}");
+        let body = analysis_body(EXECUTION, time("2026-03-03T10:14:25Z"), &found);
+        let event = analysis(std::str::from_utf8(&body).unwrap());
+        assert_eq!(event.facts.analysis, Some(found));
+    }
+    assert!(of(json!({ "follow_up_date": "next week" })).is_err());
+}

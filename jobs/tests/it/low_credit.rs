@@ -79,6 +79,22 @@ fn expected(levels: &[i64], mut balance: i64, entries: &[i64]) -> Vec<(i64, i64)
 
 const LEVELS: [i64; 3] = [15_000_000, 5_000_000, 0];
 
+/// A tenant that begins with 15 credits, or is given some while it has none, has not
+/// come down to a level. Break tried: entries that add taken like charges.
+#[tokio::test]
+async fn what_adds_to_a_balance_tells_of_nothing() {
+    let db = TestDb::new().await;
+    for at_once in [false, true] {
+        let user = tenant(&db, "UTC").await;
+        set_balance(&db, user, 0).await;
+        let entries = [15_000_000, 1_000_000, -2_000_000, -10_000_000, 1_000_000];
+        let batches = if at_once { vec![entries.to_vec()] } else { entries.map(|entry| vec![entry]).to_vec() };
+        enter(&db, user, &batches).await;
+        assert_eq!(notices(&db, user).await, [(15_000_000, 14_000_000), (5_000_000, 4_000_000)], "{at_once}");
+        assert_eq!(told(&db, user).await, 2);
+    }
+}
+
 #[tokio::test]
 async fn each_level_is_told_of_once_and_again_after_a_rise() {
     let db = TestDb::new().await;
