@@ -78,7 +78,7 @@ pub(super) async fn run(mut config: Config, args: Args) -> anyhow::Result<Outcom
 
 async fn drive(config: &Config, daemon: &Daemon, args: &Args) -> anyhow::Result<Outcome> {
     let key = sealing_key(config)?;
-    let targets = provision(&daemon.pool, &key, args.tenants).await?;
+    let targets = provision(&daemon.pool, &key, args.tenants, None).await?;
     println!("tenants   {} in {}", targets.len(), zones(&targets));
     let options = SimulateOptions {
         url: format!("http://{}", daemon.address),

@@ -1,13 +1,14 @@
 //! Tenants for made-up traffic: fresh ones each time, so that a ledger speaks
 //! of everything that they have.
 
-use sqlx::PgPool;
+use sqlx::{Acquire, PgConnection, PgPool};
+use tallyline_jobs::provider_accounts::{self, NewAccount};
 use tallyline_model::Provider;
+use tallyline_secrets::SealingKey;
 use uuid::Uuid;
 
-use crate::simulate::{EndpointSecret, LeadsBy, Target, TargetAgent, TwilioSecret};
-use crate::tenants::{self, CreatedEndpoint, NewTenant, TwilioAccount};
-use tallyline_secrets::SealingKey;
+use crate::simulate::{EndpointSecret, LeadsBy, StandIn, Target, TargetAgent, TwilioSecret, stand_in};
+use crate::tenants::{self, AnalysisChange, CreatedEndpoint, NewTenant, TwilioAccount};
 
 /// Name, zone, currency, pulse in seconds, total scale, single scale, agents.
 type Profile = (&'static str, &'static str, &'static str, i32, i16, i16, usize);
@@ -29,24 +30,70 @@ const PROFILES: [Profile; 12] = [
     ("Rekohu Farms", "Pacific/Chatham", "NZD", 60, 100, 20, 1),
 ];
 
-/// Creates `count` tenants with agents and gives what a sender needs of them.
-pub(super) async fn provision(pool: &PgPool, key: &SealingKey, count: usize) -> anyhow::Result<Vec<Target>> {
+/// Creates `count` tenants with agents and gives what a sender needs of them. Their
+/// leads come from everywhere in turn; from a model, and from the platform's own list
+/// of executions, only where something stands in for these.
+pub(super) async fn provision(
+    pool: &PgPool,
+    key: &SealingKey,
+    count: usize,
+    stand_in: Option<&StandIn>,
+) -> anyhow::Result<Vec<Target>> {
+    let ways = [LeadsBy::Webhook, LeadsBy::Bolna, LeadsBy::Rules, LeadsBy::OpenAi];
+    let ways = if stand_in.is_some() { &ways[..] } else { &ways[..3] };
     let mut targets = Vec::with_capacity(count);
     let mut conn = pool.acquire().await?;
     for i in 0..count {
         let profile = PROFILES[i % PROFILES.len()];
         let round = i / PROFILES.len();
         let name = if round == 0 { profile.0.to_owned() } else { format!("{} {}", profile.0, round + 1) };
-        targets.push(provision_one(&mut conn, key, profile, name).await?);
+        // A step more each round, so that no zone always has the same way.
+        let leads_by = ways[(i + round) % ways.len()];
+        let mut tx = conn.begin().await?;
+        let target = provision_one(&mut tx, key, profile, (name, leads_by)).await?;
+        connect(&mut tx, key, &target, stand_in).await?;
+        tx.commit().await?;
+        targets.push(target);
     }
     Ok(targets)
 }
 
+/// Says who analyses the tenant's calls, and where its provider is asked.
+async fn connect(
+    conn: &mut PgConnection,
+    key: &SealingKey,
+    target: &Target,
+    stand_in: Option<&StandIn>,
+) -> anyhow::Result<()> {
+    let mut analysis = AnalysisChange {
+        provider: Some(target.leads_by.as_str().to_owned()),
+        concurrency: Some(8),
+        ..AnalysisChange::default()
+    };
+    if let Some(stand_in) = stand_in {
+        if target.leads_by == LeadsBy::OpenAi {
+            analysis.base_url = Some(stand_in.model_url());
+            analysis.model = Some("model-x".to_owned());
+            analysis.api_key = Some(stand_in::KEY.to_owned());
+        }
+        let account = NewAccount {
+            user_id: target.user_id,
+            provider: Provider::Bolna,
+            base_url: &stand_in.bolna_url(target.user_id),
+            account_sid: None,
+            key: stand_in::KEY,
+        };
+        provider_accounts::set(conn, key, &account).await?;
+    }
+    tenants::set_analysis(conn, key, target.user_id, &analysis).await?;
+    Ok(())
+}
+
 async fn provision_one(
-    conn: &mut sqlx::PgConnection,
+    conn: &mut PgConnection,
     key: &SealingKey,
     (_, zone, currency, pulse, score_scale, dimension_scale, agents): Profile,
-    name: String,
+    (name, leads_by): (String, LeadsBy),
 ) -> anyhow::Result<Target> {
     let run = Uuid::new_v4().simple().to_string();
     let account_sid = format!("AC{run}");
@@ -94,7 +141,7 @@ async fn provision_one(
             account_sid,
         }),
         analysis: Some(secret(endpoint(Provider::Analysis)?)),
-        leads_by: LeadsBy::Webhook,
+        leads_by,
         agents: target_agents,
     })
 }

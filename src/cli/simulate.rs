@@ -11,7 +11,10 @@ use super::provision::provision;
 use super::table::grouped;
 use crate::config::Config;
 use crate::daemon::sealing_key;
-use crate::simulate::{self, Progress, SimulateOptions, Target, parse_percent};
+use crate::simulate::{self, Progress, SimulateOptions, StandIn, Target, parse_percent};
+
+/// How long the daemon may take to ask for everything.
+const ASKED_LIMIT: std::time::Duration = std::time::Duration::from_secs(900);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -36,6 +39,9 @@ pub(super) struct Args {
     /// Share of ended calls of whose end no webhook tells: the daemon must ask
     #[arg(long, default_value = "0%", value_parser = percent)]
     withheld: f64,
+    /// Stand in for a model and for the platform's API too, until the daemon has asked them
+    #[arg(long)]
+    services: bool,
     /// Same seed, same traffic
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -61,7 +67,8 @@ fn percent(text: &str) -> Result<f64, String> {
 }
 
 pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<Outcome> {
-    let targets = targets(&config, &args).await?;
+    let stand_in = if args.targets.is_none() && args.services { Some(StandIn::start().await?) } else { None };
+    let targets = targets(&config, &args, stand_in.as_ref()).await?;
     let options = SimulateOptions {
         url: args.url.clone().unwrap_or_else(|| format!("http://{}", config.http.listen)),
         public_origin: config.public_origin(),
@@ -77,8 +84,11 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<Outcome> {
         days: args.days,
     };
     let bar = progress_bar("sending");
-    let ledger = simulate::run(&targets, options, None, |progress| show(&bar, progress)).await?;
+    let ledger = simulate::run(&targets, options, stand_in.as_ref(), |progress| show(&bar, progress)).await?;
     bar.finish_and_clear();
+    if let Some(stand_in) = &stand_in {
+        until_asked(&config, &targets, stand_in).await?;
+    }
     ledger.write(&args.ledger).with_context(|| format!("cannot write {}", args.ledger.display()))?;
     println!(
         "{} webhooks sent, {} different; what they must count is in {}",
@@ -96,7 +106,36 @@ pub(super) fn now() -> chrono::DateTime<chrono::Utc> {
     chrono::Utc::now()
 }
 
-async fn targets(config: &Config, args: &Args) -> anyhow::Result<Vec<Target>> {
+/// Lets the daemon ask for what no webhook told, and serves until it has: it finds
+/// the services at this process only.
+async fn until_asked(config: &Config, targets: &[Target], stand_in: &StandIn) -> anyhow::Result<()> {
+    let database = Database::open(config).await?;
+    let pool = database.pool(config).await?;
+    let tenants: Vec<uuid::Uuid> = targets.iter().map(|target| target.user_id).collect();
+    let began = tokio::time::Instant::now();
+    loop {
+        let waiting = sqlx::query_file!("sql/verify/unasked.sql", &tenants).fetch_one(&pool).await?;
+        let unasked = stand_in.unasked();
+        if unasked == 0 && waiting.events + waiting.analyses == 0 {
+            break;
+        }
+        if began.elapsed() > ASKED_LIMIT {
+            anyhow::bail!(
+                "the daemon has not asked for {unasked} executions and {} analyses within {} s",
+                waiting.analyses,
+                ASKED_LIMIT.as_secs()
+            );
+        }
+        if unasked > 0 && waiting.jobs == 0 {
+            sqlx::query!("SELECT tally.request_job('reconcile_all', 'simulate')").fetch_one(&pool).await?;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
+    pool.close().await;
+    database.close().await
+}
+
+async fn targets(config: &Config, args: &Args, stand_in: Option<&StandIn>) -> anyhow::Result<Vec<Target>> {
     if let Some(file) = &args.targets {
         let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         return serde_json::from_str(&text).with_context(|| format!("{} is no list of targets", file.display()));
@@ -104,7 +143,7 @@ async fn targets(config: &Config, args: &Args) -> anyhow::Result<Vec<Target>> {
     let database = Database::open(config).await?;
     let key = sealing_key(config)?;
     let pool = database.pool(config).await?;
-    let targets = provision(&pool, &key, args.tenants).await?;
+    let targets = provision(&pool, &key, args.tenants, stand_in).await?;
     pool.close().await;
     database.close().await?;
     Ok(targets)

@@ -130,20 +130,40 @@ fn difference(
     }
 }
 
-/// Compares what belongs to no bucket: the calls and their charges.
+/// What the database says of a tenant beyond buckets.
+struct Totals {
+    user_id: Uuid,
+    calls: i64,
+    credit_change_micros: i64,
+    call_legs: i64,
+    contacts: i64,
+    busy_dials: i64,
+    no_answer_dials: i64,
+    failed_dials: i64,
+    not_connected: i64,
+}
+
+/// Compares what belongs to no bucket: calls and their charges, legs, contacts.
 async fn compare_totals(
     pool: &PgPool,
     ledger: &Ledger,
     tenants: &[Uuid],
     differences: &mut Vec<Difference>,
 ) -> Result<(), sqlx::Error> {
-    let rows = sqlx::query_file!("sql/verify/ledger_totals.sql", tenants).fetch_all(pool).await?;
+    let rows = sqlx::query_file_as!(Totals, "sql/verify/ledger_totals.sql", tenants).fetch_all(pool).await?;
     for tenant in &ledger.tenants {
         let row = rows.iter().find(|row| row.user_id == tenant.user_id);
-        let (calls, change) = row.map_or((0, 0), |row| (row.calls, row.credit_change_micros));
+        let found = |of: fn(&Totals) -> i64| row.map_or(0, of);
+        let people = &tenant.people;
         for (figure, expected, found) in [
-            ("calls", tenant.figures.total_calls, calls),
-            ("credit_transactions", tenant.credit_balance_change_micros, change),
+            ("calls", tenant.figures.total_calls, found(|row| row.calls)),
+            ("credit_transactions", tenant.credit_balance_change_micros, found(|row| row.credit_change_micros)),
+            ("call_legs", people.call_legs, found(|row| row.call_legs)),
+            ("contacts", people.contacts, found(|row| row.contacts)),
+            ("call_attempted_busy", people.busy_dials, found(|row| row.busy_dials)),
+            ("call_attempted_no_answer", people.no_answer_dials, found(|row| row.no_answer_dials)),
+            ("call_attempted_failed", people.failed_dials, found(|row| row.failed_dials)),
+            ("not_connected", people.not_connected, found(|row| row.not_connected)),
         ] {
             if expected != found {
                 differences.push(Difference {

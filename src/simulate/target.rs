@@ -55,6 +55,18 @@ pub enum LeadsBy {
     OpenAi,
 }
 
+impl LeadsBy {
+    /// The provider's name in a tenant's settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Bolna => "bolna",
+            Self::Rules => "rules",
+            Self::OpenAi => "openai",
+        }
+    }
+}
+
 /// An agent whose calls are made up.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TargetAgent {
