@@ -67,9 +67,10 @@ fn nested(lead: &LeadTruth) -> Value {
         (key.replace('_', " "), side(json!(score.to_string())))
     });
     let clicks = CLICKS.iter().zip(lead.clicks).map(|(key, clicked)| ((*key).to_owned(), side(json!(clicked))));
-    let company = if lead.has_company { json!(COMPANY) } else { json!("null") };
+    // What was not said is the word on both sides.
+    let nothing = json!({"subjective": "null", "objective": "null", "confidence": 0.9});
     let mut person = serde_json::Map::new();
-    person.insert("Company Name".to_owned(), side(company));
+    person.insert("Company Name".to_owned(), if lead.has_company { side(json!(COMPANY)) } else { nothing });
     json!({
         "Lead Quality": scores.collect::<serde_json::Map<_, _>>(),
         "Calls to action": clicks.collect::<serde_json::Map<_, _>>(),

@@ -68,7 +68,7 @@ async fn an_account_is_set_listed_and_disabled_and_its_key_is_never_shown() {
     assert!(trail.iter().all(|entry| entry.1 == tenant.parse().ok() && !entry.2.contains(KEY)));
 }
 
-/// Nothing of it is written. Break tried: http:// to anywhere.
+/// Nothing of it is written.
 #[tokio::test]
 async fn what_cannot_be_an_account_is_refused() {
     let db = TestDb::new().await;
@@ -101,8 +101,7 @@ async fn what_cannot_be_an_account_is_refused() {
     assert_eq!(written, 0);
 }
 
-/// Set again it is in use again; what was reconciled stays so only at the same address. Break tried: the
-/// watermark kept whatever changes.
+/// Set again it is in use again; what was reconciled stays so only at the same address.
 #[tokio::test]
 async fn another_address_begins_anew() {
     let db = TestDb::new().await;
