@@ -52,8 +52,8 @@ mod tests {
         times
     }
 
-    /// Breaks tried: `limit / 60.0` for the refill lets 510 pass in a minute; a bucket
-    /// that begins full lets 510 pass where two runs follow each other.
+    /// Breaks tried: `limit / 60.0` for the refill lets 66 pass in a minute where 60 may; a bucket
+    /// that begins full lets 65 pass where two runs follow each other.
     #[tokio::test(start_paused = true)]
     async fn no_minute_sees_more_than_the_limit() {
         for limit in [1, 7, 60, 500] {

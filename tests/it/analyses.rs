@@ -47,8 +47,6 @@ async fn leads(db: &TestDb) -> Vec<(String, String, Option<String>)> {
         .unwrap()
 }
 
-/// Breaks tried: `leads_hint` not rung (polling finds the work, a second later, and this passes: the hint is speed, not
-/// correctness); the drain `complete_leads` left out of the daemon.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_becomes_an_analysed_lead_and_a_failure_is_tried_again_by_hand() {
     let db = TestDb::new().await;

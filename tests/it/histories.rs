@@ -3,9 +3,8 @@
 
 use crate::sent_histories::{Plan, run};
 
-/// Breaks tried: the worker loads the batch's own events only; dials and legs that vanish
-/// stay; the contact of the last number only; a call of the carrier taken in only by the
-/// CallSid of its dial.
+/// Breaks tried: a call folded from one of its events instead of all; dials and legs that
+/// vanish stay.
 #[tokio::test(flavor = "multi_thread")]
 async fn stored_calls_are_what_their_stored_events_come_to() {
     let plan =

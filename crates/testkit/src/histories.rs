@@ -45,12 +45,12 @@ impl Dice {
     /// Throws that depend on both numbers.
     pub fn new(seed: u64, number: u64) -> Self {
         let mut dice = Self(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        dice.next();
+        dice.bits();
         dice
     }
 
     /// 64 random bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -60,7 +60,7 @@ impl Dice {
 
     /// From 0 to `below`, which it never is.
     pub fn below(&mut self, below: usize) -> usize {
-        (self.next() % below.max(1) as u64) as usize
+        (self.bits() % below.max(1) as u64) as usize
     }
 
     /// True in `percent` of a hundred throws.
@@ -153,7 +153,7 @@ pub fn history(seed: u64, number: u64, party: &Party) -> History {
         customer: format!("+1202555{:04}", dice.below(300)),
         sid_prefix: format!("{seed:016x}{number:012x}"),
         party,
-        kind: *dice.pick(&["outbound", "outbound", "outbound", "inbound", "web"]),
+        kind: dice.pick::<&str>(&["outbound", "outbound", "outbound", "inbound", "web"]),
         deliveries: Vec::new(),
         dice,
     };

@@ -1,4 +1,5 @@
-//! Every kind of call through the process that applies events, as its rows end up.
+//! Every kind of call through the process that applies events, as its rows end up. What
+//! breaks the fold itself is tried in the tests of the model.
 
 mod details;
 mod endings;

@@ -7,8 +7,6 @@ use super::{EXECUTION, applied_in_any_order, apply, call, these};
 use crate::support::*;
 
 /// Each part as the last record that has it says, in any order; nothing goes back to empty.
-///
-/// Break tried: the last record's own values instead of the last that are not empty.
 #[tokio::test]
 async fn setup_and_models_are_kept_in_the_columns_of_the_seed() {
     let scheduled = json!({

@@ -11,9 +11,6 @@ const SECOND: &str = "CA00000000000000000000000000000002";
 const THIRD: &str = "CA00000000000000000000000000000003";
 
 /// `no-answer`, again `no-answer`, then `completed`: three dials, one call, one charge.
-///
-/// Breaks tried: the attempt left out of the order (the call stays `no-answer`), and
-/// dials that vanish not deleted (the second callback's dial 0 stays, when it comes first).
 #[tokio::test]
 async fn an_auto_retry_is_one_call_of_three_dials() {
     let dial = |status, second, attempt: i32, sid: &str, more: serde_json::Value| {
@@ -88,7 +85,7 @@ async fn an_inbound_call_without_initiated_belongs_to_its_caller() {
     assert_eq!(these(&row, &keys), json!(["inbound", "+12025550143", "+12025550143", "answered", start, "phone"]));
 }
 
-/// Break tried: the last value instead of the last that is not empty.
+/// Words without content come last here, and a soft end with another length.
 #[tokio::test]
 async fn late_transcripts_and_recordings_are_taken_and_never_lost() {
     let url = "https://api.bolna.ai/recordings/call/1";
@@ -199,7 +196,8 @@ async fn the_same_end_in_another_form_is_counted_once() {
 
 /// A number that cannot be dialled, named last, unties no contact.
 ///
-/// Break tried: the contact of the last number only; the pictures differ by order.
+/// Break tried: only the last number looked at; whether there is a contact then depends
+/// on the order.
 #[tokio::test]
 async fn a_contact_is_that_of_the_last_number_that_can_be_dialled() {
     let to = |second, number: &str| {

@@ -36,8 +36,8 @@ async fn a_transfer_is_a_leg_with_seconds_and_a_price_of_its_own() {
 
 /// Nothing of a leg is added to its call, whoever tells of it and in whatever order.
 ///
-/// Breaks tried: child legs among the call's own events (122 s, another outcome), and the
-/// leg keyed by provider (two legs).
+/// Breaks tried: children waiting by their own CallSid, and only the CallSid of the dial
+/// looked at (callbacks that name no parent wait for ever).
 #[tokio::test]
 async fn one_leg_that_both_providers_tell_of_is_one_leg_and_adds_nothing() {
     let plain = applied_in_any_order(&[ended(json!({}))]).await;
@@ -140,6 +140,8 @@ async fn a_child_leg_waits_for_its_parent_and_never_makes_a_call() {
 }
 
 /// The person who is not there is not the contact.
+///
+/// Break tried: every unanswered callback counted, whatever it is of.
 #[tokio::test]
 async fn an_unanswered_transfer_is_no_unanswered_contact() {
     let db = TestDb::new().await;

@@ -46,8 +46,8 @@ const SUCCEEDED: &str =
     "SELECT count(*) FROM tally.job_history WHERE kind = 'reconcile_calls' AND outcome = 'succeeded'";
 
 /// The tenant whose provider always fails is the first in order; the others are reconciled, and its
-/// failure is kept. Inactive tenants and the reserved account are not asked for. Breaks tried: one job
-/// that goes through all tenants and stops at the first error; `u.is_active` left out of the request.
+/// failure is kept. Inactive tenants and the reserved account are not asked for. Breaks tried: either left out
+/// of the conditions of `request_all.sql`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn defect_57_a_poisoned_tenant_keeps_no_other_from_reconciliation() {
     let db = TestDb::new().await;
