@@ -49,6 +49,13 @@ pub enum NotifyError {
     Database(#[from] sqlx::Error),
 }
 
+impl NotifyError {
+    /// Whether what was asked for names something that is not there, or is out of range.
+    pub fn is_wrong_usage(&self) -> bool {
+        !matches!(self, NotifyError::Sealing(_) | NotifyError::Database(_))
+    }
+}
+
 /// An endpoint with its secret, which is told once and can not be read again.
 #[derive(Clone)]
 pub struct Created {

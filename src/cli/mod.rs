@@ -204,7 +204,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
             || cause.is::<WrongUsage>()
             || cause.is::<settings::Unusable>()
             || cause.downcast_ref().is_some_and(TenantError::is_wrong_usage)
-            || matches!(cause.downcast_ref(), Some(NotifyError::Address(_) | NotifyError::Invalid(_)))
+            || cause.downcast_ref().is_some_and(NotifyError::is_wrong_usage)
             || matches!(cause.downcast_ref(), Some(BackfillError::UnknownTenant(_) | BackfillError::UnknownBackfill(_)))
             || cause.downcast_ref().is_some_and(AccountError::is_wrong_usage)
         {

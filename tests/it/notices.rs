@@ -95,7 +95,7 @@ async fn operators_look_after_endpoints() {
     assert_eq!(json(&site, &["notify", "list", "--tenant", &user, "--json"])[0]["state"], "waiting");
     assert_eq!(done(&site, &["notify", "replay", "--tenant", &user, "--failed"]).trim(), "0 to be sent again");
     let other = uuid::Uuid::new_v4().to_string();
-    assert_eq!(site.run(&["notify", "endpoint", "enable", "--tenant", &other, &endpoint]).status.code(), Some(1));
+    assert_eq!(site.run(&["notify", "endpoint", "enable", "--tenant", &other, &endpoint]).status.code(), Some(2));
     assert!(done(&site, &["status"]).contains("notifications"));
 
     let expected = ["add", "rotate", "disable", "enable"].map(|what| format!("notification_endpoint.{what}"));
@@ -131,7 +131,7 @@ async fn follow_ups_by_hand() {
     assert_eq!((&list()[0]["follow_up_date"], &list()[0]["status"]), (&"2031-03-06".into(), &"pending".into()));
     done(&site, &["follow-up", "complete", "--tenant", &user, &id]);
     for change in ["complete", "cancel"] {
-        assert_eq!(site.run(&["follow-up", change, "--tenant", &user, &id]).status.code(), Some(1), "{change}");
+        assert_eq!(site.run(&["follow-up", change, "--tenant", &user, &id]).status.code(), Some(2), "{change}");
     }
     assert_eq!(list()[0]["status"], "completed");
 
