@@ -2,7 +2,8 @@
 //!
 //! A number in E.164 has one contact, made where there is none. A call without
 //! such a number, as from the web, makes none: it is linked to the contact that
-//! has the e-mail address which its analysis found, if just one has it.
+//! has the e-mail address which the call was made with or its analysis found, if
+//! just one has it.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -81,9 +82,11 @@ fn lead_of(call: &Folded) -> Option<&LeadAnalysis> {
     call.state.analysis.as_ref().filter(|_| !analyses::is_unanswered(&call.state))
 }
 
-/// The caller's address as the analysis found it, unless it is a placeholder.
+/// The caller's address as the call was made with, else as the analysis found it;
+/// placeholders are none.
 fn email_of(call: &Folded) -> Option<&str> {
-    usable_email(lead_of(call)?.extracted_email.as_deref()?)
+    let given = call.state.customer_email.as_deref().and_then(usable_email);
+    given.or_else(|| usable_email(lead_of(call)?.extracted_email.as_deref()?))
 }
 
 fn contact_row(call: &Folded, number: &str) -> ContactRow {

@@ -25,28 +25,7 @@ pub(super) enum Command {
         json: bool,
     },
     /// Change a tenant's settings
-    Set {
-        tenant: Uuid,
-        /// IANA zone; hours, days and months are rebuilt in the new one
-        #[arg(long)]
-        timezone: Option<String>,
-        /// Whether the tenant appears in the KPI view and gets caches
-        #[arg(long)]
-        active: Option<bool>,
-        /// What the analysis calls a full total score; leads are put into their bands anew
-        #[arg(long)]
-        score_scale: Option<i16>,
-        /// What the analysis calls a full single score
-        #[arg(long)]
-        dimension_scale: Option<i16>,
-        /// Percentage of a full total from which on a lead is hot
-        #[arg(long)]
-        hot: Option<i16>,
-        #[arg(long)]
-        warm: Option<i16>,
-        #[arg(long)]
-        cold: Option<i16>,
-    },
+    Set(Set),
     /// Who analyses the tenant's leads
     #[command(subcommand)]
     Analysis(tenant_analysis::Command),
@@ -65,6 +44,30 @@ pub(super) enum Command {
     /// Accounts at the providers, asked for what no webhook told
     #[command(subcommand)]
     Provider(provider::Command),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Set {
+    tenant: Uuid,
+    /// IANA zone; hours, days and months are rebuilt in the new one
+    #[arg(long)]
+    timezone: Option<String>,
+    /// Whether the tenant appears in the KPI view and gets caches
+    #[arg(long)]
+    active: Option<bool>,
+    /// What the analysis calls a full total score; leads are put into their bands anew
+    #[arg(long)]
+    score_scale: Option<i16>,
+    /// What the analysis calls a full single score
+    #[arg(long)]
+    dimension_scale: Option<i16>,
+    /// Percentage of a full total from which on a lead is hot
+    #[arg(long)]
+    hot: Option<i16>,
+    #[arg(long)]
+    warm: Option<i16>,
+    #[arg(long)]
+    cold: Option<i16>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -119,29 +122,8 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outc
             list(&mut tx, json).await?;
             tx.commit().await?;
         }
-        Command::Set { tenant, timezone, active, score_scale, dimension_scale, hot, warm, cold } => {
-            let details = json!({ "timezone": timezone, "active": active, "score_scale": score_scale,
-                "dimension_scale": dimension_scale, "hot": hot, "warm": warm, "cold": cold });
-            trail::record(&mut tx, "tenant.set", ("tenant", tenant.to_string()), tenant, details).await?;
-            if let Some(active) = active {
-                tenants::set_active(&mut tx, tenant, active).await?;
-                println!("active: {active}");
-            }
-            if let Some(zone) = timezone {
-                tenants::set_timezone(&mut tx, tenant, &zone).await?;
-                println!("zone is {zone}; hours, days and months are being rebuilt");
-            }
-            if [score_scale, dimension_scale, hot, warm, cold].iter().any(Option::is_some) {
-                let change = Qualification {
-                    score_scale,
-                    dimension_scale,
-                    hot_threshold_percent: hot,
-                    warm_threshold_percent: warm,
-                    cold_threshold_percent: cold,
-                };
-                tenants::set_qualification(&mut tx, tenant, change).await?;
-                println!("leads are being put into their bands anew");
-            }
+        Command::Set(change) => {
+            set(&mut tx, change).await?;
             tx.commit().await?;
         }
         Command::Analysis(command) => {
@@ -170,6 +152,34 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outc
     pool.close().await;
     database.close().await?;
     Ok(Outcome::Fine)
+}
+
+/// Changes what is named; the rest stays.
+async fn set(tx: &mut sqlx::PgConnection, change: Set) -> anyhow::Result<()> {
+    let Set { tenant, timezone, active, score_scale, dimension_scale, hot, warm, cold } = change;
+    let details = json!({ "timezone": timezone, "active": active, "score_scale": score_scale,
+        "dimension_scale": dimension_scale, "hot": hot, "warm": warm, "cold": cold });
+    trail::record(tx, "tenant.set", ("tenant", tenant.to_string()), tenant, details).await?;
+    if let Some(active) = active {
+        tenants::set_active(tx, tenant, active).await?;
+        println!("active: {active}");
+    }
+    if let Some(zone) = timezone {
+        tenants::set_timezone(tx, tenant, &zone).await?;
+        println!("zone is {zone}; hours, days and months are being rebuilt");
+    }
+    if [score_scale, dimension_scale, hot, warm, cold].iter().any(Option::is_some) {
+        let change = Qualification {
+            score_scale,
+            dimension_scale,
+            hot_threshold_percent: hot,
+            warm_threshold_percent: warm,
+            cold_threshold_percent: cold,
+        };
+        tenants::set_qualification(tx, tenant, change).await?;
+        println!("leads are being put into their bands anew");
+    }
+    Ok(())
 }
 
 /// What is not said comes from the run-time settings.

@@ -343,14 +343,19 @@ async fn a_web_call_belongs_to_the_one_contact_with_its_address() {
         deliver(&db, user, "bolna", &web_call(&id)).await;
         deliver(&db, user, "analysis", &found(&id, email)).await;
     }
+    // The caller's own word, without any analysis.
+    let mut given: serde_json::Value =
+        serde_json::from_slice(&web_call("00000000-0000-4000-8000-000000000003")).unwrap();
+    given["context_details"] = json!({ "recipient_data": { "email": "Asha@acme.in" } });
+    deliver(&db, user, "bolna", given.to_string().as_bytes()).await;
     process(&db).await;
     let linked: Vec<(String, String)> = sqlx::query_as(
-        "SELECT right(c.bolna_execution_id, 1), k.name FROM calls c JOIN contacts k ON k.user_id = c.user_id AND k.id = c.contact_id",
+        "SELECT right(c.bolna_execution_id, 1), k.name FROM calls c JOIN contacts k ON k.user_id = c.user_id AND k.id = c.contact_id ORDER BY 1",
     )
     .fetch_all(&db.admin)
     .await
     .unwrap();
-    assert_eq!(linked, [("0".to_owned(), "Asha".to_owned())]);
+    assert_eq!(linked, ["0", "3"].map(|call| (call.to_owned(), "Asha".to_owned())));
     assert_eq!(number(&db, "SELECT count(*) FROM contacts").await, 4, "no contact is made without a number");
     check_people(&db).await;
 }

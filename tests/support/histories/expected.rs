@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use sqlx::PgPool;
-use tallyline_model::{CallState, Event, bills, charge_micro_credits, merge, normalise_e164};
+use tallyline_model::{CallState, Event, Provider, bills, charge_micro_credits, merge, normalise_e164};
 use uuid::Uuid;
 
 use super::Report;
@@ -27,10 +27,13 @@ struct Names {
 /// Compares every column of calls, dials and legs, and the ledger.
 pub(super) async fn compare(admin: &PgPool, report: &mut Report) -> anyhow::Result<()> {
     let names = names(admin).await?;
-    let mut states: BTreeMap<Key, CallState> = BTreeMap::new();
+    let mut states: BTreeMap<Key, (CallState, usize)> = BTreeMap::new();
     for (key, events) in events(admin).await? {
         match merge(&events) {
-            Some(state) => drop(states.insert(key, state)),
+            Some(state) => {
+                let unanswered = unanswered_sids(&events, &state);
+                states.insert(key, (state, unanswered));
+            }
             None => report.differences.push(format!("events of {} make no call", key.1)),
         }
     }
@@ -40,11 +43,13 @@ pub(super) async fn compare(admin: &PgPool, report: &mut Report) -> anyhow::Resu
     let legs = "SELECT user_id, call_id, leg_key, to_jsonb(l) || jsonb_build_object('cost_reported', cost_reported::text) FROM tally.call_legs l";
     let mut legs = rows(admin, legs).await?;
     (report.calls, report.attempts, report.legs) = (calls.len(), dials.len(), legs.len());
-    for (&key, state) in &states {
+    for (&key, (state, unanswered)) in &states {
         let (user_id, id) = key;
         let call = (user_id, id, String::new());
         let found = calls.remove(&call);
-        differ(report, "call", &call, &expected_call(&names, key, state, found.as_ref()), found);
+        let mut want = expected_call(&names, key, state, found.as_ref());
+        want["unanswered_sids"] = json!(unanswered);
+        differ(report, "call", &call, &want, found);
         for (attempt, want) in expected_dials(key, state) {
             let at = (user_id, id, attempt.to_string());
             let found = dials.remove(&at);
@@ -59,6 +64,7 @@ pub(super) async fn compare(admin: &PgPool, report: &mut Report) -> anyhow::Resu
     for (kind, left) in [("call", calls), ("dial", dials), ("leg", legs)] {
         report.differences.extend(left.keys().map(|at| format!("{kind} {at:?} is of no event")));
     }
+    check_contacts(admin, report).await?;
     check_money(admin, report).await
 }
 
@@ -120,6 +126,19 @@ fn filled<const N: usize>(members: [(&str, Value); N]) -> Value {
     Value::Object(members.map(|(key, value)| (key.to_owned(), value)).collect::<Map<_, _>>())
 }
 
+/// CallSids of the call's own dials that Twilio reported unanswered.
+fn unanswered_sids(events: &[Event], state: &CallState) -> usize {
+    let unanswered = |sid: &str| {
+        events.iter().any(|event| {
+            event.provider == Provider::Twilio
+                && event.parent_call_sid.is_none()
+                && event.call_sid.as_deref() == Some(sid)
+                && ["busy", "no-answer", "failed", "canceled"].contains(&event.status.as_str())
+        })
+    };
+    state.call_sids.iter().filter(|(sid, _)| unanswered(sid)).count()
+}
+
 fn expected_call(names: &Names, (user_id, id): Key, state: &CallState, found: Option<&Value>) -> Value {
     let agent = state.agent_ref.as_ref().and_then(|agent| names.agents.get(&(user_id, agent.clone())));
     let number = state.customer_numbers.iter().find_map(|number| normalise_e164(number, None));
@@ -142,6 +161,10 @@ fn expected_call(names: &Names, (user_id, id): Key, state: &CallState, found: Op
     });
     row["billing_pulse_seconds"] = json!(is_charged.then_some(TERMS.0));
     row["credits_per_minute_micros"] = json!(is_charged.then_some(TERMS.1));
+    for outcome in ["busy", "no_answer", "failed"] {
+        let dials = state.attempts.iter().filter(|dial| dial.outcome.as_str() == outcome).count();
+        row[format!("{outcome}_dials")] = json!(dials);
+    }
     row["bolna_call_config"] = call_config(state);
     row["bolna_voice_settings"] = voice_settings(state);
     row["bolna_metadata"] = metadata(state);
@@ -221,6 +244,24 @@ fn expected_legs((user_id, call_id): Key, state: &CallState) -> Vec<(String, Val
         })
     };
     state.legs.iter().map(|leg| (leg.key.clone(), row(leg))).collect()
+}
+
+/// Counters of contacts are the sums of their calls, whose columns are compared above.
+async fn check_contacts(admin: &PgPool, report: &mut Report) -> anyhow::Result<()> {
+    let wrong: Vec<String> = sqlx::query_scalar(
+        "SELECT 'counters of contact ' || k.id
+         FROM contacts k
+         CROSS JOIN LATERAL (
+             SELECT coalesce(sum(busy_dials), 0) AS busy, coalesce(sum(no_answer_dials), 0) AS no_answer,
+                    coalesce(sum(failed_dials), 0) AS failed, coalesce(sum(unanswered_sids), 0) AS unanswered, max(started_at) AS last_at
+             FROM calls c WHERE c.user_id = k.user_id AND c.contact_id = k.id) s
+         WHERE (k.call_attempted_busy, k.call_attempted_no_answer, k.call_attempted_failed, k.not_connected, k.last_contact_at)
+             IS DISTINCT FROM (s.busy, s.no_answer, s.failed, s.unanswered, s.last_at)",
+    )
+    .fetch_all(admin)
+    .await?;
+    report.differences.extend(wrong);
+    Ok(())
 }
 
 /// Σ ledger = Σ calls, for each call and each balance.
