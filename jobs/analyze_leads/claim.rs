@@ -1,5 +1,7 @@
 //! Taking work: whose turn it is, what is due, what the tenant's day may still cost.
 
+use std::time::Duration;
+
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde_json::Value;
@@ -14,6 +16,10 @@ use super::openai::OpenAi;
 use super::provider::{Provider, Refusal};
 use super::rules::Rules;
 use super::{AnalysisError, Analyzer, key_context};
+
+/// A claim of work that needs no request is held no longer than this: it takes milliseconds,
+/// and if its process dies, somebody else goes on soon.
+const LOCAL_LEASE: Duration = Duration::from_secs(10);
 
 /// Items that are looked at for one request, in case the first ones cost too much.
 const LOOKED_AT: i64 = 4;
@@ -145,7 +151,7 @@ async fn local(
     provider: Box<dyn Provider>,
 ) -> Result<Claimed, AnalysisError> {
     let items = due_calls(analyzer, tx, &tenant, provider.name(), analyzer.options.batch).await?;
-    claim(analyzer, tx, &tenant, &items).await?;
+    claim(tx, &tenant, &items, analyzer.options.lease.min(LOCAL_LEASE)).await?;
     let work = (!items.is_empty()).then_some(Work { provider, items, reserved: 0 });
     Ok(Claimed { tenant, work, put_off: 0, permit: None })
 }
@@ -198,7 +204,7 @@ async fn request(
         return Ok(Some(Claimed { tenant, work: None, put_off, permit: None }));
     };
     let items = vec![item];
-    claim(analyzer, tx, &tenant, &items).await?;
+    claim(tx, &tenant, &items, analyzer.options.lease).await?;
     if reserved > 0 {
         sqlx::query_file!("../sql/analyses/spend.sql", tenant.user_id, tenant.today, reserved).execute(tx).await?;
     }
@@ -352,8 +358,8 @@ async fn next_claim(tx: &mut PgConnection) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(r#"SELECT nextval('tally.analysis_claim_seq') AS "claim!""#).fetch_one(tx).await
 }
 
-async fn claim(analyzer: &Analyzer, tx: &mut PgConnection, tenant: &Tenant, items: &[Item]) -> Result<(), sqlx::Error> {
-    let until = tenant.now + TimeDelta::from_std(analyzer.options.lease).unwrap_or(TimeDelta::minutes(2));
+async fn claim(tx: &mut PgConnection, tenant: &Tenant, items: &[Item], lease: Duration) -> Result<(), sqlx::Error> {
+    let until = tenant.now + TimeDelta::from_std(lease).unwrap_or(TimeDelta::minutes(2));
     let Some(first) = items.first() else { return Ok(()) };
     if let Subject::Contact(contact_id) = first.subject {
         let user_id = tenant.user_id;

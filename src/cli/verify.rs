@@ -129,8 +129,9 @@ async fn compare_ledger(pool: &PgPool, file: &Path) -> anyhow::Result<Vec<String
     Ok(ledger::compare(pool, &ledger).await?.iter().map(ToString::to_string).collect())
 }
 
-/// Whether all events are applied and all marks consumed, within `limit`.
-/// Events that wait for their call by intention are not waited for.
+/// Whether all events are applied, all analyses made and all marks consumed, within
+/// `limit`. What waits by intention (an event for its call, an analysis for another
+/// attempt or the next day) is not waited for.
 pub(super) async fn wait_until_settled(pool: &PgPool, limit: Duration) -> Result<bool, sqlx::Error> {
     let deadline = Instant::now() + limit;
     loop {
