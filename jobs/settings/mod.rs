@@ -84,6 +84,10 @@ pub static SPECS: &[Spec] = &[
     },
 ];
 
+/// Rows that jobs keep for themselves: when the KPI view was refreshed, how far the
+/// verification has come.
+const NOTES: [&str; 2] = ["last_kpi_refresh", "audit_cursor"];
+
 /// Why a text is no value of its setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
@@ -177,7 +181,7 @@ pub struct Rejected {
 pub async fn read(pool: &PgPool, last: &Settings) -> Result<(Settings, Vec<Rejected>), sqlx::Error> {
     let rows = sqlx::query_file!("../sql/settings/list.sql").fetch_all(pool).await?;
     let mut given: BTreeMap<String, (String, bool)> = BTreeMap::new();
-    for row in rows {
+    for row in rows.into_iter().filter(|row| !NOTES.contains(&row.config_key.as_str())) {
         given.insert(row.config_key, (row.config_value, row.is_encrypted));
     }
     let mut settings = last.clone();

@@ -66,6 +66,9 @@ async fn a_value_that_cannot_be_used_leaves_the_last_one_in_force() {
 
     row(&db, "billing_pulse_seconds", "half a minute").await;
     row(&db, "no_such_setting", "1").await;
+    // What jobs note there is no setting.
+    row(&db, "last_kpi_refresh", "1764147600").await;
+    row(&db, "audit_cursor", "00000000-0000-0000-0000-000000000000").await;
     let rejected = handle.reload(&db.pool).await.unwrap();
     assert_eq!(handle.current().billing_pulse_seconds, 30);
     let reasons: Vec<_> = rejected.into_iter().map(|row| (row.key, row.reason)).collect();

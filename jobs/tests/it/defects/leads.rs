@@ -122,9 +122,9 @@ async fn defect_14_two_analyses_of_one_call_are_one_lead_and_one_call() {
     process(&db).await;
     run(
         &db,
-        "INSERT INTO lead_analytics (user_id, call_id, analysis_type, total_score, quality, phone_number)
-         SELECT user_id, id, 'complete', 15, 'hot', phone_number FROM calls
-         ON CONFLICT (user_id, phone_number) WHERE analysis_type = 'complete' DO NOTHING",
+        "INSERT INTO lead_analytics (user_id, call_id, analysis_type, total_score, quality, phone_number, contact_id)
+         SELECT user_id, id, 'complete', 15, 'hot', phone_number, contact_id FROM calls
+         ON CONFLICT (user_id, contact_id) WHERE analysis_type = 'complete' DO NOTHING",
     )
     .await;
     run(&db, "UPDATE calls SET started_at = now() - interval '1 minute'").await;

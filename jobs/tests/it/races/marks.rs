@@ -154,7 +154,10 @@ const MOVE: &str = "UPDATE calls SET started_at = started_at + interval '1 day' 
 async fn a_lead_comes_while_its_call_moves(lock_the_call: bool) -> Vec<String> {
     let scene = Scene::rolled_up(&["2026-03-31 18:05"]).await;
     if !lock_the_call {
-        break_function(&scene.db, "tally.mark_leads_changed", "ORDER BY user_id, id\n    FOR SHARE", "").await;
+        // The marks of contacts take the same lock, after those of buckets.
+        for function in ["tally.mark_leads_changed", "tally.mark_contacts_of_leads"] {
+            break_function(&scene.db, function, "ORDER BY user_id, id\n    FOR SHARE", "").await;
+        }
     }
     let call: Uuid = sqlx::query_scalar("SELECT id FROM calls").fetch_one(&scene.db.pool).await.unwrap();
     let mut mover = scene.db.pool.begin().await.unwrap();
