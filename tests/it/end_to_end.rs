@@ -1,5 +1,6 @@
 //! What was sent is what is counted, through the real processes.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use tallyline_testkit::{TestDb, wait_until};
@@ -36,6 +37,39 @@ async fn what_was_sent_is_what_is_counted_and_a_missing_row_is_named() {
     let named =
         text(&verified).lines().any(|line| line.contains(&user) && line.contains(&start) && line.contains("day"));
     assert!(named, "no line names day {start} of {user}:\n{}", text(&verified));
+}
+
+/// The platform that stands in is not the one that allows 500 requests a minute.
+const PACE: (&str, &str) = ("TALLYLINE_RECONCILE__BOLNA_REQUESTS_PER_MINUTE", "60000");
+
+/// Twelve tenants in twelve zones, leads by webhook, extraction, rules and a model in turn, transfers, retries, duplicates, and
+/// one end in eight that only the platform's own list tells.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_webhook_told_and_what_was_analysed_here_is_counted_as_well() {
+    let db = TestDb::new().await;
+    let site = Site::new(&db);
+    let ledger = site.file("ledger.json");
+    let _daemon = site.start_with(&[("TALLYLINE_RECONCILE__FIRST_DAYS", "40"), PACE]).await;
+    let file = ledger.display().to_string();
+    let traffic = ["simulate", "--services", "--tenants", "12", "--calls", "600", "--days", "31", "--withheld", "12%"];
+    let untidy = ["--duplicates", "5%", "--reorder", "10%", "--late", "2%", "--seed", "11", "--ledger", &file];
+    ended_well(site.command(&[&traffic[..], &untidy[..]].concat()).stdout(Stdio::null()).spawn().unwrap()).await;
+
+    let verified = site.verify(&ledger);
+    assert!(verified.status.success(), "{}", text(&verified));
+    let zones: i64 =
+        sqlx::query_scalar("SELECT count(DISTINCT zone) FROM user_analytics").fetch_one(&db.admin).await.unwrap();
+    assert_eq!(zones, 12);
+    // Each way was gone: analyses of three kinds made here, bodies fetched, legs kept.
+    for (what, found) in [
+        ("providers", "SELECT count(DISTINCT provider) FROM tally.call_analyses WHERE state = 'succeeded'"),
+        ("fetched", "SELECT least(count(*), 3) FROM tally.inbox WHERE endpoint = 'reconcile'"),
+        ("legs", "SELECT least(count(*), 3) FROM tally.call_legs"),
+        ("complete rows", "SELECT least(count(*), 3) FROM lead_analytics WHERE analysis_type = 'complete'"),
+    ] {
+        let found: i64 = sqlx::query_scalar(found).fetch_one(&db.admin).await.unwrap();
+        assert_eq!(found, 3, "{what}");
+    }
 }
 
 /// The server may have got another tz database while no process ran.

@@ -45,9 +45,15 @@ impl Site {
 
     /// Starts a daemon and waits until it is ready.
     pub async fn start(&self) -> Daemon {
+        self.start_with(&[]).await
+    }
+
+    /// The same with some variables of its environment.
+    pub async fn start_with(&self, variables: &[(&str, &str)]) -> Daemon {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.file("daemon.log")).unwrap();
         let child = self
             .command(&["run"])
+            .envs(variables.iter().copied())
             .stdout(Stdio::from(log.try_clone().unwrap()))
             .stderr(Stdio::from(log))
             .spawn()

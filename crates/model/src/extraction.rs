@@ -296,7 +296,7 @@ impl Sources {
             extracted_name: self
                 .text(&["name", "customername", "fullname", "leadname", "extractedname"], MAX_TEXT_CHARS),
             extracted_email: self.find(EMAIL, email),
-            smart_notification: self.text(&["smartnotification", "notification"], MAX_TEXT_CHARS),
+            smart_notification: self.text(&["smartnotification", "notification"], MAX_SUMMARY_CHARS),
             transcript_summary: self
                 .text(&["indetailsummary", "transcriptsummary", "callsummary", "summary"], MAX_SUMMARY_CHARS),
             demo_book_datetime: self.find(DEMO_TIME, demo_time),
