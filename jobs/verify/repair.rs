@@ -1,5 +1,7 @@
 //! Marks what differs, so that the roll-up job makes it right.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 use tallyline_history::Grain;
@@ -8,8 +10,8 @@ use uuid::Uuid;
 use super::{VerifyError, VerifyReport};
 
 /// Marks the buckets of all differences, quarters by way of `tally.mark_calls`,
-/// larger buckets to be put together again from their quarters. Returns the
-/// number of marks. Money is not repaired: it is for people to say which side is
+/// larger buckets to be put together again from their quarters, and counts contacts
+/// anew. Returns the number of marks. Money is not repaired: it is for people to say which side is
 /// right. Nor are differences that the report omits: verify again.
 ///
 /// # Errors
@@ -23,6 +25,9 @@ pub async fn mark_differences(pool: &PgPool, report: &VerifyReport) -> Result<i6
 
 /// The same in a transaction that is the caller's to commit.
 pub(super) async fn mark_in(tx: &mut PgConnection, report: &VerifyReport) -> Result<i64, sqlx::Error> {
+    for user_id in tenants_to_recount(report) {
+        sqlx::query!("SELECT tally.recount_contacts($1)", user_id).fetch_one(&mut *tx).await?;
+    }
     let (quarters, larger) = concerned(report);
     let tenants: Vec<Uuid> = quarters.iter().map(|q| q.0).collect();
     let from: Vec<DateTime<Utc>> = quarters.iter().map(|q| q.1).collect();
@@ -34,6 +39,16 @@ pub(super) async fn mark_in(tx: &mut PgConnection, report: &VerifyReport) -> Res
     let starts: Vec<DateTime<Utc>> = larger.iter().map(|b| b.2).collect();
     let more = sqlx::query_file!("../sql/verify/mark_buckets.sql", &tenants, &tiers, &starts).execute(&mut *tx).await?;
     Ok(marks.saturating_add(i64::try_from(more.rows_affected()).unwrap_or(i64::MAX)))
+}
+
+/// Figures of contacts and customers that a recount puts right.
+const RECOUNTED: [&str; 3] =
+    ["contacts_counted_wrongly", "contacts_with_wrong_last_contact", "customers_with_wrong_last_interaction"];
+
+/// Tenants whose contacts differ from their calls, each once, in the order of locks.
+fn tenants_to_recount(report: &VerifyReport) -> BTreeSet<Uuid> {
+    let wrong = report.differences.iter().filter(|difference| RECOUNTED.contains(&difference.figure));
+    wrong.map(|difference| difference.user_id).collect()
 }
 
 type Quarters = Vec<(Uuid, DateTime<Utc>, DateTime<Utc>)>;
