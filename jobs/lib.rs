@@ -16,6 +16,7 @@ pub mod deliver_notifications;
 pub mod exact;
 pub mod extend_calendar;
 pub mod http;
+mod lead_columns;
 pub mod notify;
 pub mod process_call_events;
 pub mod provider_accounts;

@@ -11,12 +11,12 @@ use super::claim::{PendingId, Tenant};
 use super::details;
 use super::intake::Parsed;
 use super::ledger::Bill;
+use crate::lead_columns::LeadColumns;
+pub(super) use crate::lead_columns::cut;
 
 /// Longest texts that the columns hold, in characters.
 pub(super) const NUMBER_CHARS: usize = 50;
 pub(super) const NAME_CHARS: usize = 255;
-const LEVEL_CHARS: usize = 50;
-const TAG_CHARS: usize = 100;
 const HANGUP_BY_CHARS: usize = 64;
 
 /// Name of a contact whose name nobody has given.
@@ -239,30 +239,8 @@ pub(super) struct UnansweredRow {
 pub(super) struct LeadRow {
     user_id: Uuid,
     call_id: Uuid,
-    intent_level: Option<String>,
-    intent_score: Option<i32>,
-    urgency_level: Option<String>,
-    urgency_score: Option<i32>,
-    budget_constraint: Option<String>,
-    budget_score: Option<i32>,
-    fit_alignment: Option<String>,
-    fit_score: Option<i32>,
-    engagement_health: Option<String>,
-    engagement_score: Option<i32>,
-    total_score: Option<i32>,
-    score_scale: i32,
-    dimension_scale: i32,
-    quality: Option<&'static str>,
-    lead_status_tag: Option<String>,
-    reasoning: Value,
-    company_name: Option<String>,
-    extracted_name: Option<String>,
-    extracted_email: Option<String>,
-    cta_pricing_clicked: bool,
-    cta_demo_clicked: bool,
-    cta_followup_clicked: bool,
-    cta_sample_clicked: bool,
-    cta_escalated_to_human: bool,
+    #[serde(flatten)]
+    columns: LeadColumns,
     smart_notification: Option<String>,
     demo_book_datetime: Option<DateTime<Utc>>,
     phone_number: Option<String>,
@@ -277,35 +255,10 @@ impl LeadRow {
         state: &CallState,
         lead: &LeadAnalysis,
     ) -> Self {
-        let level = |text: &Option<String>| text.as_deref().map(|t| cut(t, LEVEL_CHARS));
-        let name = |text: &Option<String>| text.as_deref().map(|t| cut(t, NAME_CHARS));
         LeadRow {
             user_id,
             call_id,
-            intent_level: level(&lead.intent_level),
-            intent_score: lead.intent_score,
-            urgency_level: level(&lead.urgency_level),
-            urgency_score: lead.urgency_score,
-            budget_constraint: level(&lead.budget_constraint),
-            budget_score: lead.budget_score,
-            fit_alignment: level(&lead.fit_alignment),
-            fit_score: lead.fit_score,
-            engagement_health: level(&lead.engagement_health),
-            engagement_score: lead.engagement_score,
-            total_score: lead.total_score,
-            score_scale: tenant.scales.total,
-            dimension_scale: tenant.scales.dimension,
-            quality: lead.total_score.map(|total| tenant.thresholds.quality(total, tenant.scales)),
-            lead_status_tag: lead.lead_status_tag.as_deref().map(|t| cut(t, TAG_CHARS)),
-            reasoning: if lead.reasoning.is_null() { serde_json::json!({}) } else { lead.reasoning.clone() },
-            company_name: name(&lead.company_name),
-            extracted_name: name(&lead.extracted_name),
-            extracted_email: name(&lead.extracted_email),
-            cta_pricing_clicked: lead.cta_pricing_clicked,
-            cta_demo_clicked: lead.cta_demo_clicked,
-            cta_followup_clicked: lead.cta_followup_clicked,
-            cta_sample_clicked: lead.cta_sample_clicked,
-            cta_escalated_to_human: lead.cta_escalated_to_human,
+            columns: LeadColumns::new(lead, tenant.scales, tenant.thresholds),
             smart_notification: lead.smart_notification.clone(),
             demo_book_datetime: lead.demo_book_datetime,
             phone_number: state.customer_number.as_deref().map(|n| cut(n, NUMBER_CHARS)),
@@ -313,11 +266,6 @@ impl LeadRow {
             transcript_summary: lead.transcript_summary.clone().or_else(|| state.summary.clone()),
         }
     }
-}
-
-/// The first `max` characters.
-pub(super) fn cut(text: &str, max: usize) -> String {
-    text.chars().take(max).collect()
 }
 
 #[cfg(test)]
