@@ -365,15 +365,25 @@ CREATE TABLE tally.jobs (
     created_at timestamp with time zone NOT NULL,
     last_error text,
     trace text,
+    unique_key text,
+    unique_scope text,
+    permit_slot integer,
+    cancel_requested_at timestamp with time zone,
+    cancel_reason text,
     CONSTRAINT jobs_attempt_check CHECK ((attempt >= 0)),
     CONSTRAINT jobs_check CHECK (((state = 'claimed'::text) = (lease_id IS NOT NULL))),
     CONSTRAINT jobs_check1 CHECK (((state = 'claimed'::text) = (claimed_generation IS NOT NULL))),
     CONSTRAINT jobs_check2 CHECK (((state = 'claimed'::text) = (deadline_at IS NOT NULL))),
+    CONSTRAINT jobs_check3 CHECK (((unique_key IS NULL) = (unique_scope IS NULL))),
+    CONSTRAINT jobs_check4 CHECK (((unique_key IS NULL) OR (coalesce_key IS NULL))),
+    CONSTRAINT jobs_check5 CHECK (((permit_slot IS NULL) OR (state = 'claimed'::text))),
+    CONSTRAINT jobs_check6 CHECK (((cancel_requested_at IS NULL) = (cancel_reason IS NULL))),
     CONSTRAINT jobs_kind_check CHECK ((kind <> ''::text)),
     CONSTRAINT jobs_max_attempts_check CHECK ((max_attempts > 0)),
     CONSTRAINT jobs_priority_check CHECK (((priority >= 0) AND (priority <= 3))),
     CONSTRAINT jobs_queue_check CHECK ((queue <> ''::text)),
-    CONSTRAINT jobs_state_check CHECK ((state = ANY (ARRAY['ready'::text, 'claimed'::text])))
+    CONSTRAINT jobs_state_check CHECK ((state = ANY (ARRAY['ready'::text, 'claimed'::text]))),
+    CONSTRAINT jobs_unique_scope_check CHECK ((unique_scope = ANY (ARRAY['waiting'::text, 'live'::text, 'any'::text])))
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0');
 
@@ -387,6 +397,10 @@ COMMENT ON COLUMN tally.jobs.lost IS 'Attempts whose process disappeared, since 
 
 COMMENT ON COLUMN tally.jobs.requested IS 'Generations asked for. A claim takes all of them; a job whose key was requested meanwhile runs once more.';
 
+COMMENT ON COLUMN tally.jobs.permit_slot IS 'The permit of its tenant that a claim holds; null in queues without a cap.';
+
+COMMENT ON COLUMN tally.jobs.cancel_requested_at IS 'Only while it runs: a waiting job that is cancelled leaves at once.';
+
 CREATE FUNCTION tally.enqueue_job(kind text, payload jsonb DEFAULT '{}'::jsonb, user_id uuid DEFAULT NULL::uuid, run_after interval DEFAULT '00:00:00'::interval, queue text DEFAULT 'default'::text, priority integer DEFAULT 1, max_attempts integer DEFAULT 10) RETURNS bigint
     LANGUAGE sql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -397,6 +411,61 @@ CREATE FUNCTION tally.enqueue_job(kind text, payload jsonb DEFAULT '{}'::jsonb, 
 END;
 
 COMMENT ON FUNCTION tally.enqueue_job(kind text, payload jsonb, user_id uuid, run_after interval, queue text, priority integer, max_attempts integer) IS 'Adds a job in the caller''s transaction and returns its id.';
+
+CREATE TABLE tally.job_keys (
+    kind text NOT NULL,
+    tenant uuid NOT NULL,
+    key text NOT NULL,
+    job_id bigint NOT NULL,
+    expires_at timestamp with time zone,
+    CONSTRAINT job_keys_key_check CHECK ((key <> ''::text))
+);
+
+COMMENT ON TABLE tally.job_keys IS 'Keys of unique jobs: a second job with the key is refused while its row is here and has not expired.';
+
+COMMENT ON COLUMN tally.job_keys.tenant IS 'The nil uuid for jobs of no tenant.';
+
+COMMENT ON COLUMN tally.job_keys.expires_at IS 'Null: until the job started (scope waiting) or ended (scope live).';
+
+CREATE SEQUENCE tally.jobs_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE tally.jobs_id_seq OWNED BY tally.jobs.id;
+
+CREATE FUNCTION tally.enqueue_unique_job(kind text, key text, scope text DEFAULT 'live'::text, for_at_most interval DEFAULT NULL::interval, payload jsonb DEFAULT '{}'::jsonb, user_id uuid DEFAULT NULL::uuid, run_after interval DEFAULT '00:00:00'::interval, queue text DEFAULT 'default'::text, priority integer DEFAULT 1, max_attempts integer DEFAULT 10) RETURNS bigint
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ WITH taken AS (
+          INSERT INTO tally.job_keys AS held (kind, tenant, key, job_id, expires_at)
+           VALUES (enqueue_unique_job.kind, COALESCE(enqueue_unique_job.user_id, '00000000-0000-0000-0000-000000000000'::uuid), enqueue_unique_job.key, nextval('tally.jobs_id_seq'::regclass), (now() + COALESCE(enqueue_unique_job.for_at_most,
+                 CASE
+                     WHEN (enqueue_unique_job.scope = 'any'::text) THEN '1 day'::interval
+                     ELSE NULL::interval
+                 END))) ON CONFLICT(kind, tenant, key) DO UPDATE SET job_id = excluded.job_id, expires_at = excluded.expires_at
+           WHERE (held.expires_at <= now())
+           RETURNING held.job_id
+         )
+  INSERT INTO tally.jobs (id, kind, queue, user_id, payload, priority, run_at, max_attempts, created_at, unique_key, unique_scope)  SELECT taken.job_id,
+             enqueue_unique_job.kind AS kind,
+             enqueue_unique_job.queue AS queue,
+             enqueue_unique_job.user_id AS user_id,
+             enqueue_unique_job.payload AS payload,
+             enqueue_unique_job.priority AS priority,
+             (now() + enqueue_unique_job.run_after),
+             enqueue_unique_job.max_attempts AS max_attempts,
+             now() AS now,
+             enqueue_unique_job.key AS key,
+             enqueue_unique_job.scope AS scope
+            FROM taken
+   RETURNING jobs.id;
+END;
+
+COMMENT ON FUNCTION tally.enqueue_unique_job(kind text, key text, scope text, for_at_most interval, payload jsonb, user_id uuid, run_after interval, queue text, priority integer, max_attempts integer) IS 'Adds a job unless one with its key holds it (scope waiting, live or any, the last for a day if not told); returns its id, or null.';
 
 CREATE FUNCTION tally.ensure_zone(zone_name text) RETURNS void
     LANGUAGE plpgsql
@@ -590,6 +659,44 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
+
+CREATE FUNCTION tally.keep_job_history(days_ahead integer, keep_days integer, OUT made integer, OUT dropped integer) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '500ms'
+    SET "TimeZone" TO 'UTC'
+    AS $_$
+DECLARE
+    day date;
+    part text;
+BEGIN
+    made := 0;
+    dropped := 0;
+    FOR day IN SELECT current_date + n FROM generate_series(0, days_ahead) n LOOP
+        part := 'job_history_' || to_char(day, 'YYYYMMDD');
+        CONTINUE WHEN to_regclass('tally.' || part) IS NOT NULL;
+        -- A day that has begun in the default partition stays there.
+        CONTINUE WHEN EXISTS (
+            SELECT 1 FROM tally.job_history_other o WHERE o.finished_at >= day AND o.finished_at < day + 1);
+        EXECUTE format('CREATE TABLE tally.%I PARTITION OF tally.job_history FOR VALUES FROM (%L) TO (%L)',
+            part, day::timestamptz, (day + 1)::timestamptz);
+        made := made + 1;
+    END LOOP;
+    FOR part IN
+        SELECT c.relname
+        FROM pg_inherits i
+        JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'tally.job_history'::regclass
+            AND c.relname ~ '^job_history_\d{8}$'
+            AND to_date(right(c.relname, 8), 'YYYYMMDD') + 1 <= current_date - keep_days
+    LOOP
+        EXECUTE format('DROP TABLE tally.%I', part);
+        dropped := dropped + 1;
+    END LOOP;
+END
+$_$;
+
+COMMENT ON FUNCTION tally.keep_job_history(days_ahead integer, keep_days integer, OUT made integer, OUT dropped integer) IS 'Makes the partitions of the days to come and drops those past their retention; lock_not_available when busy.';
 
 CREATE FUNCTION tally.local_bucket(zone_name text, tier integer, instant timestamp with time zone) RETURNS TABLE(bucket_start timestamp with time zone, bucket_end timestamp with time zone, date date, hour integer)
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -2677,8 +2784,11 @@ CREATE TABLE tally.dead_jobs (
     reason text NOT NULL,
     created_at timestamp with time zone NOT NULL,
     dead_at timestamp with time zone NOT NULL,
-    trace text
+    trace text,
+    claims bigint NOT NULL
 );
+
+COMMENT ON COLUMN tally.dead_jobs.claims IS 'A replayed job counts on from here, so that no old report fits it.';
 
 CREATE SEQUENCE tally.dead_jobs_id_seq
     START WITH 1
@@ -2778,33 +2888,49 @@ WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000', au
 COMMENT ON COLUMN tally.inbox_pending.wait_key IS 'The CallSid whose call a waiting Twilio event is waiting for: its own, or its parent''s if it is of a child leg.';
 
 CREATE TABLE tally.job_history (
-    history_id bigint NOT NULL,
     job_id bigint NOT NULL,
+    claim bigint NOT NULL,
     kind text NOT NULL,
+    queue text NOT NULL,
     user_id uuid,
     attempt integer NOT NULL,
     outcome text NOT NULL,
     error text,
+    log text,
     queued_at timestamp with time zone NOT NULL,
-    started_at timestamp with time zone NOT NULL,
+    started_at timestamp with time zone,
     finished_at timestamp with time zone NOT NULL,
     duration_ms bigint,
-    lease_id uuid NOT NULL,
-    CONSTRAINT job_history_outcome_check CHECK ((outcome = ANY (ARRAY['succeeded'::text, 'failed'::text, 'interrupted'::text, 'lost'::text, 'dead'::text])))
-);
+    lease_id uuid,
+    CONSTRAINT job_history_outcome_check CHECK ((outcome = ANY (ARRAY['succeeded'::text, 'failed'::text, 'interrupted'::text, 'snoozed'::text, 'lost'::text, 'dead'::text, 'cancelled'::text, 'discarded'::text])))
+)
+PARTITION BY RANGE (finished_at);
 
-COMMENT ON TABLE tally.job_history IS 'One row per attempt that ended, appended by the statement that ended it.';
+COMMENT ON TABLE tally.job_history IS 'One row per attempt that ended, and per job that ended without one, appended by the statement that ended it.';
+
+COMMENT ON COLUMN tally.job_history.log IS 'The last lines that the handler logged, one per line.';
 
 COMMENT ON COLUMN tally.job_history.duration_ms IS 'Run time of the handler; null where its process disappeared.';
 
-CREATE SEQUENCE tally.job_history_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1;
+CREATE TABLE tally.job_history_other (
+    job_id bigint NOT NULL,
+    claim bigint NOT NULL,
+    kind text NOT NULL,
+    queue text NOT NULL,
+    user_id uuid,
+    attempt integer NOT NULL,
+    outcome text NOT NULL,
+    error text,
+    log text,
+    queued_at timestamp with time zone NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone NOT NULL,
+    duration_ms bigint,
+    lease_id uuid,
+    CONSTRAINT job_history_outcome_check CHECK ((outcome = ANY (ARRAY['succeeded'::text, 'failed'::text, 'interrupted'::text, 'snoozed'::text, 'lost'::text, 'dead'::text, 'cancelled'::text, 'discarded'::text])))
+);
 
-ALTER SEQUENCE tally.job_history_id_seq OWNED BY tally.job_history.history_id;
+COMMENT ON TABLE tally.job_history_other IS 'Days that have no partition of their own: what was there before partitions, and what a late maintenance missed.';
 
 CREATE TABLE tally.job_leases (
     lease_id uuid NOT NULL,
@@ -2817,14 +2943,19 @@ WITH (fillfactor='50');
 
 COMMENT ON TABLE tally.job_leases IS 'One row per start of a process, with a random id. Jobs of a lease that expired, or is gone, are taken back.';
 
-CREATE SEQUENCE tally.jobs_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1;
+CREATE TABLE tally.job_permits (
+    queue text NOT NULL,
+    tenant uuid NOT NULL,
+    slot integer NOT NULL,
+    job_id bigint,
+    claim bigint,
+    lease_id uuid,
+    CONSTRAINT job_permits_check CHECK ((((job_id IS NULL) = (claim IS NULL)) AND ((job_id IS NULL) = (lease_id IS NULL)))),
+    CONSTRAINT job_permits_slot_check CHECK ((slot > 0))
+)
+WITH (fillfactor='50');
 
-ALTER SEQUENCE tally.jobs_id_seq OWNED BY tally.jobs.id;
+COMMENT ON TABLE tally.job_permits IS 'One row per job of a tenant that may run at once in a capped queue; taken by the claim, freed by what ends it.';
 
 CREATE SEQUENCE tally.lane_turn_seq
     START WITH 1
@@ -2916,6 +3047,12 @@ CREATE TABLE tally.notifications (
     is_handed_out boolean DEFAULT false NOT NULL,
     CONSTRAINT notifications_kind_check CHECK ((kind ~ '^[a-z_]+(\.[a-z_]+)+$'::text)),
     CONSTRAINT notifications_payload_check CHECK ((jsonb_typeof(payload) = 'object'::text))
+);
+
+CREATE TABLE tally.paused_kinds (
+    kind text NOT NULL,
+    paused_at timestamp with time zone NOT NULL,
+    reason text NOT NULL
 );
 
 CREATE TABLE tally.paused_queues (
@@ -3047,6 +3184,15 @@ CREATE TABLE tally.quarter_rollups (
 )
 WITH (fillfactor='80');
 
+CREATE TABLE tally.queue_caps (
+    queue text NOT NULL,
+    tenant_cap integer NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT queue_caps_tenant_cap_check CHECK ((tenant_cap > 0))
+);
+
+COMMENT ON TABLE tally.queue_caps IS 'Jobs of one tenant that may run at once in a queue, over all processes.';
+
 CREATE TABLE tally.rollup_buckets (
     user_id uuid NOT NULL,
     tier smallint NOT NULL,
@@ -3142,9 +3288,9 @@ CREATE TABLE tally.zones (
     created_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
-ALTER TABLE ONLY tally.dead_jobs ALTER COLUMN dead_id SET DEFAULT nextval('tally.dead_jobs_id_seq'::regclass);
+ALTER TABLE ONLY tally.job_history ATTACH PARTITION tally.job_history_other DEFAULT;
 
-ALTER TABLE ONLY tally.job_history ALTER COLUMN history_id SET DEFAULT nextval('tally.job_history_id_seq'::regclass);
+ALTER TABLE ONLY tally.dead_jobs ALTER COLUMN dead_id SET DEFAULT nextval('tally.dead_jobs_id_seq'::regclass);
 
 ALTER TABLE ONLY tally.jobs ALTER COLUMN id SET DEFAULT nextval('tally.jobs_id_seq'::regclass);
 
@@ -3316,11 +3462,14 @@ ALTER TABLE ONLY tally.inbox
 ALTER TABLE ONLY tally.inbox
     ADD CONSTRAINT inbox_user_id_provider_body_sha256_key UNIQUE (user_id, provider, body_sha256);
 
-ALTER TABLE ONLY tally.job_history
-    ADD CONSTRAINT job_history_pkey PRIMARY KEY (job_id, history_id);
+ALTER TABLE ONLY tally.job_keys
+    ADD CONSTRAINT job_keys_pkey PRIMARY KEY (kind, tenant, key);
 
 ALTER TABLE ONLY tally.job_leases
     ADD CONSTRAINT job_leases_pkey PRIMARY KEY (lease_id);
+
+ALTER TABLE ONLY tally.job_permits
+    ADD CONSTRAINT job_permits_pkey PRIMARY KEY (queue, tenant, slot);
 
 ALTER TABLE ONLY tally.jobs
     ADD CONSTRAINT jobs_pkey PRIMARY KEY (id);
@@ -3343,6 +3492,9 @@ ALTER TABLE ONLY tally.notifications
 ALTER TABLE ONLY tally.notifications
     ADD CONSTRAINT notifications_user_id_idempotency_key_key UNIQUE (user_id, idempotency_key);
 
+ALTER TABLE ONLY tally.paused_kinds
+    ADD CONSTRAINT paused_kinds_pkey PRIMARY KEY (kind);
+
 ALTER TABLE ONLY tally.paused_queues
     ADD CONSTRAINT paused_queues_pkey PRIMARY KEY (queue);
 
@@ -3360,6 +3512,9 @@ ALTER TABLE ONLY tally.quarantine
 
 ALTER TABLE ONLY tally.quarter_rollups
     ADD CONSTRAINT quarter_rollups_pkey PRIMARY KEY (user_id, bucket_start, agent_id);
+
+ALTER TABLE ONLY tally.queue_caps
+    ADD CONSTRAINT queue_caps_pkey PRIMARY KEY (queue);
 
 ALTER TABLE ONLY tally.rollup_buckets
     ADD CONSTRAINT rollup_buckets_pkey PRIMARY KEY (user_id, tier, bucket_start);
@@ -3466,6 +3621,8 @@ CREATE INDEX contact_analyses_claimed_idx ON tally.contact_analyses USING btree 
 
 CREATE INDEX contact_analyses_pending_idx ON tally.contact_analyses USING btree (user_id, not_before, contact_id) WHERE (state = 'pending'::text);
 
+CREATE INDEX dead_jobs_job ON tally.dead_jobs USING btree (job_id);
+
 CREATE INDEX dead_jobs_kind ON tally.dead_jobs USING btree (kind, dead_at);
 
 CREATE INDEX endpoints_user_idx ON tally.endpoints USING btree (user_id);
@@ -3474,11 +3631,19 @@ CREATE INDEX inbox_pending_received_idx ON tally.inbox_pending USING btree (rece
 
 CREATE INDEX inbox_pending_wait_idx ON tally.inbox_pending USING btree (user_id, wait_key) WHERE (state = 'waiting'::text);
 
-CREATE INDEX jobs_claimed ON tally.jobs USING btree (deadline_at) WHERE (state = 'claimed'::text);
+CREATE INDEX job_history_job ON ONLY tally.job_history USING btree (job_id);
+
+CREATE INDEX job_history_other_job_id_idx ON tally.job_history_other USING btree (job_id);
+
+CREATE INDEX job_keys_expiry ON tally.job_keys USING btree (expires_at) WHERE (expires_at IS NOT NULL);
+
+CREATE INDEX jobs_claimed ON tally.jobs USING btree (lease_id) WHERE (state = 'claimed'::text);
 
 CREATE UNIQUE INDEX jobs_coalesced ON tally.jobs USING btree (kind, user_id, coalesce_key) NULLS NOT DISTINCT WHERE (coalesce_key IS NOT NULL);
 
-CREATE INDEX jobs_ready ON tally.jobs USING btree (queue, priority, run_at, id) WHERE (state = 'ready'::text);
+CREATE INDEX jobs_ready ON tally.jobs USING btree (queue, priority, COALESCE(user_id, '00000000-0000-0000-0000-000000000000'::uuid), kind, run_at, id) WHERE (state = 'ready'::text);
+
+CREATE INDEX jobs_to_cancel ON tally.jobs USING btree (lease_id) WHERE (cancel_requested_at IS NOT NULL);
 
 CREATE INDEX lead_marks_contact_idx ON tally.lead_marks USING btree (user_id, contact_id);
 
@@ -3505,6 +3670,8 @@ CREATE INDEX rollup_marks_bucket_idx ON tally.rollup_marks USING btree (user_id,
 CREATE INDEX rollup_marks_marked_at_idx ON tally.rollup_marks USING btree (marked_at);
 
 CREATE INDEX schedule_fires_job ON tally.schedule_fires USING btree (job_id) WHERE (job_id IS NOT NULL);
+
+ALTER INDEX tally.job_history_job ATTACH PARTITION tally.job_history_other_job_id_idx;
 
 CREATE TRIGGER agents_touch BEFORE UPDATE ON public.agents FOR EACH ROW EXECUTE FUNCTION tally.touch_updated_at();
 
@@ -3869,6 +4036,13 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.jobs TO tallyline_worker;
 REVOKE ALL ON FUNCTION tally.enqueue_job(kind text, payload jsonb, user_id uuid, run_after interval, queue text, priority integer, max_attempts integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.enqueue_job(kind text, payload jsonb, user_id uuid, run_after interval, queue text, priority integer, max_attempts integer) TO tallyline_worker;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.job_keys TO tallyline_worker;
+
+GRANT SELECT,USAGE ON SEQUENCE tally.jobs_id_seq TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.enqueue_unique_job(kind text, key text, scope text, for_at_most interval, payload jsonb, user_id uuid, run_after interval, queue text, priority integer, max_attempts integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.enqueue_unique_job(kind text, key text, scope text, for_at_most interval, payload jsonb, user_id uuid, run_after interval, queue text, priority integer, max_attempts integer) TO tallyline_worker;
+
 REVOKE ALL ON FUNCTION tally.ensure_zone(zone_name text) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.ensure_zone(zone_name text) TO tallyline_worker;
 
@@ -3907,6 +4081,9 @@ GRANT ALL ON FUNCTION tally.hour_or_day_figures(tenant uuid, bucket_grain text, 
 
 REVOKE ALL ON FUNCTION tally.keep_charged_call() FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.keep_charged_call() TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.keep_job_history(days_ahead integer, keep_days integer, OUT made integer, OUT dropped integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.keep_job_history(days_ahead integer, keep_days integer, OUT made integer, OUT dropped integer) TO tallyline_worker;
 
 REVOKE ALL ON FUNCTION tally.local_bucket(zone_name text, tier integer, instant timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.local_bucket(zone_name text, tier integer, instant timestamp with time zone) TO tallyline_worker;
@@ -4189,11 +4366,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.inbox_pending TO tallyline_work
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.job_history TO tallyline_worker;
 
-GRANT SELECT,USAGE ON SEQUENCE tally.job_history_id_seq TO tallyline_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.job_history_other TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.job_leases TO tallyline_worker;
 
-GRANT SELECT,USAGE ON SEQUENCE tally.jobs_id_seq TO tallyline_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.job_permits TO tallyline_worker;
 
 GRANT SELECT,USAGE ON SEQUENCE tally.lane_turn_seq TO tallyline_worker;
 
@@ -4211,6 +4388,8 @@ GRANT SELECT,USAGE ON SEQUENCE tally.notification_turn_seq TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.notifications TO tallyline_worker;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.paused_kinds TO tallyline_worker;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.paused_queues TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.provider_accounts TO tallyline_worker;
@@ -4222,6 +4401,8 @@ GRANT SELECT,USAGE ON SEQUENCE tally.quarantine_seq TO tallyline_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.quarantine TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.quarter_rollups TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.queue_caps TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.rollup_buckets TO tallyline_worker;
 

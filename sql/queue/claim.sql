@@ -1,31 +1,45 @@
--- Claims up to $3 due jobs of queue $1 for the live lease $2 and returns them; $4 maps kinds to seconds, $5 is for others.
+-- Claims up to $3 due jobs of queue $1 for the live lease $2 from the lanes $4 to $8, in their order, and returns them.
+-- Per lane: priority, tenant, kind, not before, share. $9 maps kinds to deadlines in seconds, $10 is for the others.
 WITH lease AS (
     SELECT lease_id FROM tally.job_leases WHERE lease_id = $2 AND expires_at > now()
 ), picked AS MATERIALIZED (
-    -- One descent of the index per priority: jobs that are due later, however
-    -- many, are never walked over.
+    -- LIMIT stops the walk over the lanes, and with it the locking.
     SELECT due.id
     FROM lease
-    CROSS JOIN unnest('{0,1,2,3}'::smallint[]) AS level(priority)
+    CROSS JOIN unnest($4::smallint[], $5::uuid[], $6::text[], $7::timestamptz[], $8::bigint[])
+        AS lane (priority, tenant, kind, not_before, share)
     CROSS JOIN LATERAL (
         SELECT j.id
         FROM tally.jobs j
-        WHERE j.state = 'ready' AND j.queue = $1 AND j.priority = level.priority AND j.run_at <= now()
+        WHERE j.state = 'ready' AND j.queue = $1 AND j.priority = lane.priority
+            AND coalesce(j.user_id, '00000000-0000-0000-0000-000000000000') = lane.tenant AND j.kind = lane.kind
+            AND j.run_at >= lane.not_before AND j.run_at <= now()
         ORDER BY j.run_at, j.id
-        LIMIT $3
+        LIMIT lane.share
         FOR UPDATE SKIP LOCKED
     ) due
-    WHERE NOT EXISTS (SELECT 1 FROM tally.paused_queues p WHERE p.queue = $1)
+    WHERE NOT EXISTS (SELECT FROM tally.paused_queues p WHERE p.queue = $1)
+        AND NOT EXISTS (SELECT FROM tally.paused_kinds p WHERE p.kind = lane.kind)
     LIMIT $3
+), claimed AS (
+    UPDATE tally.jobs
+    SET state = 'claimed',
+        attempt = attempt + 1,
+        claims = claims + 1,
+        claimed_generation = requested,
+        lease_id = $2,
+        claimed_at = now(),
+        deadline_at = now() + coalesce(($9::jsonb ->> kind)::float8, $10) * interval '1 second'
+    WHERE id = ANY (ARRAY(SELECT id FROM picked))
+    RETURNING *
+), started AS (
+    DELETE FROM tally.job_keys k
+    USING claimed c
+    WHERE c.unique_scope = 'waiting' AND k.kind = c.kind
+        AND k.tenant = coalesce(c.user_id, '00000000-0000-0000-0000-000000000000') AND k.key = c.unique_key
+        AND k.job_id = c.id
 )
-UPDATE tally.jobs
-SET state = 'claimed',
-    attempt = attempt + 1,
-    claims = claims + 1,
-    claimed_generation = requested,
-    lease_id = $2,
-    claimed_at = now(),
-    deadline_at = now() + coalesce(($4::jsonb ->> kind)::float8, $5) * interval '1 second'
-WHERE id = ANY (ARRAY(SELECT id FROM picked))
-RETURNING id, kind, user_id, coalesce_key, payload, priority, run_at, attempt, claims, max_attempts, trace,
+SELECT id AS "id!", kind AS "kind!", user_id, coalesce_key, payload AS "payload!", priority AS "priority!",
+    run_at AS "run_at!", attempt AS "attempt!", claims AS "claims!", max_attempts AS "max_attempts!", trace, permit_slot,
     extract(epoch FROM greatest(now() - run_at, interval '0'))::float8 AS "wait_seconds!"
+FROM claimed

@@ -1,42 +1,81 @@
--- Takes back up to $1 jobs whose lease ended or whose deadline passed $2 seconds ago; dead at the $3rd loss. Returns them.
-WITH held AS MATERIALIZED (
-    SELECT j.*, CASE WHEN l.lease_id IS NULL THEN 'lease' ELSE 'deadline' END AS cause,
-        j.lost + 1 >= $3::int AS hopeless,
+-- Takes back up to $1 jobs of ended leases and, if $4, those past their deadline by $2 seconds; dead at the $3rd loss.
+WITH lease AS MATERIALIZED (
+    -- Each lease that holds something, by descents of the index: asking every
+    -- job for its lease would read every claim that was ever made and not yet
+    -- vacuumed away.
+    SELECT l.lease_id, l.expires_at <= now() AS ended FROM tally.job_leases l
+), due AS MATERIALIZED (
+    SELECT due.id, due.cause
+    FROM lease l
+    CROSS JOIN LATERAL (
+        SELECT j.id, CASE WHEN l.ended THEN 'lease' ELSE 'deadline' END AS cause
+        FROM tally.jobs j
+        WHERE j.state = 'claimed' AND j.lease_id = l.lease_id
+            AND (l.ended OR j.deadline_at < now() - $2::float8 * interval '1 second')
+    ) due
+    WHERE l.ended OR $4
+    UNION ALL
+    -- Their lease has no row any more: released, or swept.
+    SELECT j.id, 'lease' AS cause
+    FROM tally.jobs j
+    WHERE $4 AND j.state = 'claimed' AND NOT EXISTS (SELECT FROM tally.job_leases l WHERE l.lease_id = j.lease_id)
+), held AS MATERIALIZED (
+    SELECT j.*, d.cause,
+        j.cancel_requested_at IS NOT NULL AS cancelled,
+        j.lost + 1 >= $3::int AND j.cancel_requested_at IS NULL AS hopeless,
         j.requested > j.claimed_generation AS again
     FROM tally.jobs j
-    LEFT JOIN tally.job_leases l ON l.lease_id = j.lease_id AND l.expires_at > now()
-    WHERE j.state = 'claimed'
-        AND (l.lease_id IS NULL OR j.deadline_at < now() - $2::float8 * interval '1 second')
+    JOIN due d ON d.id = j.id
+    WHERE j.state = 'claimed' AND (
+        NOT EXISTS (SELECT FROM tally.job_leases l WHERE l.lease_id = j.lease_id AND l.expires_at > now())
+        OR j.deadline_at < now() - $2::float8 * interval '1 second')
     ORDER BY j.id
     LIMIT $1
     FOR UPDATE OF j SKIP LOCKED
 ), removed AS (
-    DELETE FROM tally.jobs j USING held h WHERE j.id = h.id AND h.hopeless AND NOT h.again
+    DELETE FROM tally.jobs j USING held h WHERE j.id = h.id AND (h.hopeless OR h.cancelled) AND NOT h.again
 ), kept AS (
     UPDATE tally.jobs j
     SET state = 'ready',
         lease_id = NULL,
+        permit_slot = NULL,
+        cancel_requested_at = NULL,
+        cancel_reason = NULL,
         claimed_at = NULL,
         deadline_at = NULL,
         claimed_generation = NULL,
-        done = CASE WHEN h.hopeless THEN h.claimed_generation ELSE h.done END,
-        attempt = CASE WHEN h.hopeless THEN 0 ELSE h.attempt END,
-        lost = CASE WHEN h.hopeless THEN 0 ELSE h.lost + 1 END,
-        run_at = CASE WHEN h.hopeless THEN h.run_at ELSE least(h.run_at, now()) END,
-        created_at = CASE WHEN h.hopeless THEN now() ELSE h.created_at END
+        done = CASE WHEN h.hopeless OR h.cancelled THEN h.claimed_generation ELSE h.done END,
+        attempt = CASE WHEN h.hopeless OR h.cancelled THEN 0 ELSE h.attempt END,
+        lost = CASE WHEN h.hopeless OR h.cancelled THEN 0 ELSE h.lost + 1 END,
+        run_at = CASE WHEN h.hopeless OR h.cancelled THEN h.run_at ELSE least(h.run_at, now()) END,
+        created_at = CASE WHEN h.hopeless OR h.cancelled THEN now() ELSE h.created_at END
     FROM held h
-    WHERE j.id = h.id AND NOT (h.hopeless AND NOT h.again)
+    WHERE j.id = h.id AND NOT ((h.hopeless OR h.cancelled) AND NOT h.again)
+), freed AS (
+    UPDATE tally.job_permits p
+    SET job_id = NULL, claim = NULL, lease_id = NULL
+    FROM held h
+    WHERE h.permit_slot IS NOT NULL AND p.queue = h.queue
+        AND p.tenant = coalesce(h.user_id, '00000000-0000-0000-0000-000000000000') AND p.slot = h.permit_slot
+        AND p.job_id = h.id
+), unlocked AS (
+    DELETE FROM tally.job_keys k
+    USING held h
+    WHERE h.unique_scope IN ('waiting', 'live') AND (h.hopeless OR h.cancelled) AND k.kind = h.kind
+        AND k.tenant = coalesce(h.user_id, '00000000-0000-0000-0000-000000000000') AND k.key = h.unique_key
+        AND k.job_id = h.id
 ), written AS (
     INSERT INTO tally.job_history
-        (job_id, kind, user_id, attempt, outcome, error, queued_at, started_at, finished_at, duration_ms, lease_id)
-    SELECT id, kind, user_id, attempt, 'lost', 'lost: ' || cause, created_at, claimed_at, now(), NULL, lease_id
+        (job_id, claim, kind, queue, user_id, attempt, outcome, error, queued_at, started_at, finished_at, lease_id)
+    SELECT id, claims, kind, queue, user_id, attempt, CASE WHEN cancelled THEN 'cancelled' ELSE 'lost' END,
+        CASE WHEN cancelled THEN cancel_reason ELSE 'lost: ' || cause END, created_at, claimed_at, now(), lease_id
     FROM held
 ), buried AS (
     INSERT INTO tally.dead_jobs
         (job_id, kind, queue, user_id, coalesce_key, payload, priority, attempts, max_attempts, reason, created_at,
-         dead_at, trace)
+         dead_at, trace, claims)
     SELECT id, kind, queue, user_id, coalesce_key, payload, priority, attempt, max_attempts,
-        'lost ' || (lost + 1) || ' times', created_at, now(), trace
+        'lost ' || (lost + 1) || ' times', created_at, now(), trace, claims
     FROM held
     WHERE hopeless
 )

@@ -87,7 +87,7 @@ impl AckLayer {
             Err(error) => self.ending_of(ticket, error),
         };
         let report = ticket.report(ending, Some(started));
-        Finished { info: Arc::clone(&ticket.info), report, settled_at, resent: false }
+        Finished { info: Arc::clone(&ticket.info), report, settled_at, resent: false, capped: ticket.capped }
     }
 
     fn ending_of(&self, ticket: &Ticket, error: &BoxDynError) -> Ending {
@@ -97,6 +97,8 @@ impl AckLayer {
         }
         match error.downcast_ref::<RunError>() {
             Some(RunError::Interrupted) => Ending::Interrupted,
+            Some(RunError::Cancelled) => Ending::Cancelled,
+            Some(RunError::Snoozed(delay)) => Ending::Snoozed { delay: *delay },
             Some(dead @ (RunError::Fatal(_) | RunError::UnknownKind | RunError::Undecodable(_))) => {
                 Ending::Dead { reason: storable(&dead.to_string()) }
             }

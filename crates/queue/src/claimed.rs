@@ -4,12 +4,16 @@ use std::{fmt, sync::Arc};
 
 use serde_json::Value;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     context::Settled,
     job::JobInfo,
     lease::Lease,
+    limits::KindPermit,
+    log::LogTail,
     store::{ClaimedRow, Ending, Report},
+    trace::TraceContext,
 };
 
 /// What acknowledging a job needs; shared by the handler and the layer around it.
@@ -19,8 +23,19 @@ pub(crate) struct Ticket {
     pub(crate) lease: Arc<Lease>,
     pub(crate) settled: Settled,
     pub(crate) claimed: Instant,
+    /// Cancelled when somebody asked for it, or the lease is lost.
+    pub(crate) cancel: CancellationToken,
+    pub(crate) log: LogTail,
+    /// Holds one of the permits of its tenant.
+    pub(crate) capped: bool,
     // Freed when the job is reported, which lets the claimer take one more.
-    _permit: OwnedSemaphorePermit,
+    _places: Places,
+}
+
+/// What a job takes up in this process.
+pub(crate) struct Places {
+    pub(crate) _queue: OwnedSemaphorePermit,
+    pub(crate) _kind: Option<KindPermit>,
 }
 
 impl Ticket {
@@ -31,6 +46,7 @@ impl Ticket {
             lease_id: self.info.lease_id,
             ending,
             duration: started.unwrap_or(self.claimed).elapsed(),
+            log: self.log.text(),
         }
     }
 }
@@ -43,7 +59,8 @@ pub struct ClaimedJob {
 }
 
 impl ClaimedJob {
-    pub(crate) fn new(row: ClaimedRow, queue: Arc<str>, lease: Arc<Lease>, permit: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(row: ClaimedRow, queue: Arc<str>, lease: Arc<Lease>, places: Places) -> Self {
+        let run_trace = TraceContext::of_run(row.trace.as_deref());
         let info = JobInfo {
             id: row.id,
             kind: row.kind,
@@ -54,14 +71,19 @@ impl ClaimedJob {
             user_id: row.user_id,
             key: row.coalesce_key,
             trace: row.trace,
+            run_trace: run_trace.to_string(),
         };
+        let cancel = lease.lost.child_token();
         let ticket = Ticket {
             info: Arc::new(info),
             queue,
             lease,
             settled: Settled::default(),
             claimed: Instant::now(),
-            _permit: permit,
+            cancel,
+            log: LogTail::default(),
+            capped: row.permit_slot.is_some(),
+            _places: places,
         };
         Self { ticket: Arc::new(ticket), payload: row.payload }
     }

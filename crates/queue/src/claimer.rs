@@ -1,21 +1,26 @@
 //! The task that claims jobs of one queue and hands them to its worker.
 
 use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use apalis_core::task::{Task, builder::TaskBuilder, task_id::TaskId};
 use sqlx::PgPool;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    claimed::ClaimedJob,
+    claimed::{ClaimedJob, Places},
     hint::HintListener,
+    lanes::{LaneBook, MOST_LANES},
     lease::{Lease, Leases, safe_lease},
+    limits::{KindLimits, Reserved},
     pace::Pace,
     store::{self, ClaimTerms, ClaimedRow},
     telemetry::{WAIT, db_error},
@@ -30,19 +35,35 @@ const BATCH: usize = 500;
 /// Kept by (job, claim): a job that was handed back may be claimed again before
 /// the report of its last claim is struck off.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct InFlight(Arc<Mutex<HashSet<(i64, i64)>>>);
+pub(crate) struct InFlight(Arc<Mutex<HashMap<(i64, i64), CancellationToken>>>);
 
 impl InFlight {
-    fn add(&self, claims: impl Iterator<Item = (i64, i64)>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(claims);
+    fn add(&self, job: &ClaimedJob) {
+        let ticket = &job.ticket;
+        self.lock().insert((ticket.info.id, ticket.info.claim), ticket.cancel.clone());
     }
 
     pub(crate) fn remove(&self, job_id: i64, claim: i64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&(job_id, claim));
+        self.lock().remove(&(job_id, claim));
+    }
+
+    /// Ends the run of a claim, if it is held here.
+    pub(crate) fn cancel(&self, job_id: i64, claim: i64) {
+        if let Some(cancel) = self.lock().get(&(job_id, claim)) {
+            cancel.cancel();
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
     }
 
     fn job_ids(&self) -> Vec<i64> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(job_id, _)| *job_id).collect()
+        self.lock().keys().map(|(job_id, _)| *job_id).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(i64, i64), CancellationToken>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -51,6 +72,7 @@ pub(crate) struct Claimer {
     pub(crate) terms: ClaimTerms,
     pub(crate) leases: Leases,
     pub(crate) permits: Arc<Semaphore>,
+    pub(crate) kinds: KindLimits,
     pub(crate) in_flight: InFlight,
     pub(crate) jobs: mpsc::Sender<Task<ClaimedJob>>,
     pub(crate) hint: HintListener,
@@ -64,6 +86,7 @@ impl Claimer {
         // Stopping must not cut a claim in two, so only the waits are cut.
         let mut idle = Pace::new(POLL_LEAST, POLL_GREATEST);
         let mut failing = Pace::new(POLL_LEAST, RETRY_GREATEST);
+        let mut book = LaneBook::new();
         // The lease under which a claim may have happened unseen.
         let mut unsure: Option<Uuid> = None;
         loop {
@@ -72,22 +95,16 @@ impl Claimer {
             if stop.is_cancelled() {
                 return;
             }
-            let wait = match self.turn(&lease, permits, &mut unsure).await {
-                Ok(Turn::Full) => {
-                    idle.reset();
-                    failing.reset();
-                    Duration::ZERO
-                }
-                Ok(Turn::Some) => {
-                    idle.reset();
-                    failing.reset();
-                    idle.step()
-                }
-                Ok(Turn::None(due)) => {
+            let wait = match self.turn(&lease, permits, &mut book, &mut unsure).await {
+                Ok(0) => {
                     failing.reset();
                     let poll = idle.step();
-                    // Due now and yet not claimed: someone has it locked. Poll on.
-                    due.filter(|due| !due.is_zero()).map_or(poll, |due| due.min(poll))
+                    book.due_in().map_or(poll, |due| due.min(poll))
+                }
+                Ok(_) => {
+                    idle.reset();
+                    failing.reset();
+                    continue;
                 }
                 Err(error) => {
                     db_error("claim", &error);
@@ -95,7 +112,7 @@ impl Claimer {
                     failing.step()
                 }
             };
-            if stop.is_cancelled() || !(wait.is_zero() || self.rest(wait, &mut idle).await) {
+            if stop.is_cancelled() || !self.rest(wait, &mut idle).await {
                 return;
             }
         }
@@ -106,8 +123,8 @@ impl Claimer {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => return false,
-            () = tokio::time::sleep(wait) => {}
             () = self.hint.rung() => idle.reset(),
+            () = tokio::time::sleep(wait) => {}
         }
         true
     }
@@ -122,12 +139,14 @@ impl Claimer {
         Some(permits)
     }
 
+    /// Looks for lanes if it is time to, and claims once; returns the number of claimed jobs.
     async fn turn(
         &self,
         lease: &Arc<Lease>,
         permits: OwnedSemaphorePermit,
+        book: &mut LaneBook,
         unsure: &mut Option<Uuid>,
-    ) -> Result<Turn, sqlx::Error> {
+    ) -> Result<usize, sqlx::Error> {
         if let Some(lease_id) = *unsure {
             let known = self.in_flight.job_ids();
             let released = in_time(store::release_unknown(&self.db, &self.terms.queue, lease_id, &known)).await?;
@@ -136,26 +155,58 @@ impl Claimer {
             }
             *unsure = None;
         }
-        let wanted = permits.num_permits();
-        let rows = in_time(store::claim(&self.db, &self.terms, lease.id, wanted)).await?;
-        let claimed = rows.len();
-        self.hand_over(rows, lease, permits).await;
-        match claimed {
-            0 => Ok(Turn::None(in_time(store::next_due(&self.db, &self.terms.queue)).await?)),
-            _ if claimed == wanted => Ok(Turn::Full),
-            _ => Ok(Turn::Some),
+        if book.is_stale() {
+            self.look(book).await?;
         }
+        let wanted = permits.num_permits();
+        let mut reserved = self.kinds.reserve(wanted);
+        let shares = book.allot(wanted, &mut reserved.room());
+        if shares.is_empty() {
+            return Ok(0);
+        }
+        let claim = store::claim_from(&self.db, &self.terms, lease.id, wanted, &shares, book.is_capped());
+        let rows = in_time(claim).await?;
+        book.settle(&shares, wanted, &rows);
+        let claimed = rows.len();
+        self.hand_over(rows, lease, permits, &mut reserved).await;
+        Ok(claimed)
     }
 
-    async fn hand_over(&self, rows: Vec<ClaimedRow>, lease: &Arc<Lease>, mut permits: OwnedSemaphorePermit) {
-        self.in_flight.add(rows.iter().map(|row| (row.id, row.claims)));
+    async fn look(&self, book: &mut LaneBook) -> Result<(), sqlx::Error> {
+        let (priority, tenant, kind) = book.cursor();
+        let began = Instant::now();
+        let look = store::lanes(&self.db, &self.terms.queue, MOST_LANES, (priority, tenant, &kind));
+        let found = in_time(look).await?;
+        book.enter(found, began.elapsed());
+        if book.is_capped() && !book.tenants().is_empty() {
+            in_time(store::make_permits(&self.db, &self.terms.queue, &book.tenants())).await?;
+        }
+        Ok(())
+    }
+
+    async fn hand_over(
+        &self,
+        rows: Vec<ClaimedRow>,
+        lease: &Arc<Lease>,
+        mut permits: OwnedSemaphorePermit,
+        reserved: &mut Reserved<'_>,
+    ) {
         let queue: Arc<str> = Arc::from(self.terms.queue.as_str());
+        let wait = metrics::histogram!(WAIT, "queue" => self.terms.queue.clone());
+        let mut jobs = Vec::with_capacity(rows.len());
         for row in rows {
+            // As many as were asked for at most, so there is one for each.
             let Some(permit) = permits.split(1) else { break };
-            metrics::histogram!(WAIT, "queue" => self.terms.queue.clone()).record(row.wait_seconds);
-            let id = TaskId::from_int(u64::try_from(row.id).unwrap_or(0));
-            let attempt = usize::try_from(row.attempt).unwrap_or(1).saturating_sub(1);
-            let job = ClaimedJob::new(row, Arc::clone(&queue), Arc::clone(lease), permit);
+            wait.record(row.wait_seconds);
+            let places = Places { _queue: permit, _kind: reserved.take(&row.kind) };
+            let job = ClaimedJob::new(row, Arc::clone(&queue), Arc::clone(lease), places);
+            self.in_flight.add(&job);
+            jobs.push(job);
+        }
+        drop(permits);
+        for job in jobs {
+            let id = TaskId::from_int(u64::try_from(job.ticket.info.id).unwrap_or(0));
+            let attempt = usize::try_from(job.ticket.info.attempt).unwrap_or(1).saturating_sub(1);
             let task = TaskBuilder::new(job).task_id(id).attempt(attempt).build();
             // The channel has room for every permit. It is closed only when the
             // worker is gone; then the lease ends with the process.
@@ -164,14 +215,6 @@ impl Claimer {
             }
         }
     }
-}
-
-enum Turn {
-    /// As many as wanted: there may be more.
-    Full,
-    Some,
-    /// None; the time until the next is due, if one waits.
-    None(Option<Duration>),
 }
 
 /// Bounds a statement. The server's own limit is shorter, so that what has not

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     claimer::{InFlight, in_time},
+    hint::Hint,
     job::JobInfo,
     pace::Pace,
     store::{self, Report, Verdict},
@@ -25,6 +26,8 @@ const BUSY_PAUSE: Duration = Duration::from_millis(20);
 pub(crate) struct Finished {
     pub(crate) info: Arc<JobInfo>,
     pub(crate) report: Report,
+    /// It holds a permit of its tenant, which another job may be waiting for.
+    pub(crate) capped: bool,
     /// When the handler completed the job in its own transaction, Unix time; the
     /// report only holds if that one did not commit.
     pub(crate) settled_at: Option<f64>,
@@ -37,6 +40,8 @@ pub(crate) struct Completer {
     pub(crate) finished: mpsc::Receiver<Finished>,
     pub(crate) in_flight: InFlight,
     pub(crate) counters: Arc<Counters>,
+    /// Rung when a permit of a tenant is free again.
+    pub(crate) hint: Hint,
     /// Kinds whose successes are the successes of a schedule.
     pub(crate) scheduled_kinds: Arc<[String]>,
 }
@@ -107,7 +112,7 @@ impl Completer {
 
     /// Counts one verdict; gives the report back when it must be repeated.
     fn settle(&self, finished: Finished, verdict: Verdict) -> Option<Finished> {
-        let Finished { info, report, settled_at, resent } = &finished;
+        let Finished { info, report, settled_at, resent, capped } = &finished;
         let outcome = match (verdict, *settled_at) {
             (Verdict::Busy, _) => return Some(finished),
             (Verdict::Accepted { at_epoch_seconds }, _) => {
@@ -131,6 +136,9 @@ impl Completer {
             }
         };
         self.in_flight.remove(info.id, info.claim);
+        if *capped {
+            self.hint.ring();
+        }
         if let Some(outcome) = outcome {
             metrics::counter!(FINISHED, "job" => info.kind.clone(), "outcome" => outcome).increment(1);
             metrics::histogram!(DURATION, "job" => info.kind.clone()).record(report.duration.as_secs_f64());

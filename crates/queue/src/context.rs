@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     error::QueueError,
     job::JobInfo,
+    log::LogTail,
     store::{self, Ending, Report, Verdict},
 };
 
@@ -26,6 +27,7 @@ pub struct JobContext<S> {
     /// what it started elsewhere.
     pub cancelled: CancellationToken,
     pub(crate) settled: Settled,
+    pub(crate) log: LogTail,
     pub(crate) started: Instant,
 }
 
@@ -46,6 +48,7 @@ impl<S> JobContext<S> {
             lease_id: self.job.lease_id,
             ending: Ending::Succeeded,
             duration: self.started.elapsed(),
+            log: self.log.text(),
         };
         // Waits, where the statement for batches would skip: the caller's
         // transaction is its own and nobody else's jobs wait behind it.
@@ -69,6 +72,7 @@ impl<S> Clone for JobContext<S> {
             job: Arc::clone(&self.job),
             cancelled: self.cancelled.clone(),
             settled: self.settled.clone(),
+            log: self.log.clone(),
             started: self.started,
         }
     }

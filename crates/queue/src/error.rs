@@ -13,6 +13,9 @@ pub enum QueueError {
         /// The job in question.
         job_id: i64,
     },
+    /// A unique key was held and free by turns; the job was not enqueued.
+    #[error("queue: a unique key is taken and freed too fast to tell who holds it")]
+    Busy,
     /// A payload could not be written as JSON.
     #[error("queue: the payload of kind {kind} cannot be encoded as JSON")]
     Encode {

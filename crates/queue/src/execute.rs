@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::{claimed::ClaimedJob, context::JobContext, job::RunError, registry::Jobs};
+use crate::{claimed::ClaimedJob, context::JobContext, job::RunError, registry::Jobs, trace::TraceContext};
 
 /// Signals from the runner to all handlers.
 #[derive(Debug, Clone)]
@@ -29,28 +29,34 @@ pub(crate) async fn execute<S: Send + Sync + 'static>(
         return Err(RunError::Interrupted);
     }
     let kind = jobs.registry.get(&ticket.info.kind).ok_or(RunError::UnknownKind)?;
-    let cancelled = ticket.lease.lost.child_token();
+    let cancelled = ticket.cancel.child_token();
     let _cancel_at_the_end = cancelled.clone().drop_guard();
     let context = JobContext {
         state: Arc::clone(&jobs.state),
         job: Arc::clone(&ticket.info),
         cancelled,
         settled: ticket.settled.clone(),
+        log: ticket.log.clone(),
         started: Instant::now(),
     };
+    let trace = TraceContext::parse(&ticket.info.run_trace).unwrap_or_else(TraceContext::root);
     let span = tracing::info_span!(
         "job",
         id = ticket.info.id,
         kind = ticket.info.kind,
         queue = &*ticket.queue,
         attempt = ticket.info.attempt,
+        trace_id = format_args!("{:032x}", trace.trace_id),
+        span_id = format_args!("{:016x}", trace.span_id),
+        parent = ticket.info.trace,
     );
-    let run = (kind.run)(payload, context)?.instrument(span);
+    let run = trace.scope(ticket.log.scope((kind.run)(payload, context)?.instrument(span)));
     tokio::select! {
         // The result first: a run that ended as it was called off did end.
         biased;
         result = run => result,
         () = ticket.lease.lost.cancelled() => Err(RunError::Interrupted),
+        () = ticket.cancel.cancelled() => Err(RunError::Cancelled),
         () = signals.abort.cancelled() => Err(RunError::Interrupted),
         // The deadline in the database counts from the claim.
         () = tokio::time::sleep_until(ticket.claimed + kind.deadline) => Err(RunError::DeadlineExceeded(kind.deadline)),

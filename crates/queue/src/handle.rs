@@ -1,12 +1,20 @@
 //! The handle through which jobs are enqueued.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 use sqlx::PgConnection;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::{error::QueueError, hint::Hint, job::Job, new_job::NewJob, telemetry::ENQUEUED};
+use crate::{
+    error::QueueError,
+    hint::Hint,
+    job::Job,
+    new_job::{Enqueued, NewJob},
+    store,
+    telemetry::{DUPLICATES, ENQUEUED},
+};
 
 /// Enqueues jobs, in transactions of the caller. Cheap to clone.
 ///
@@ -15,7 +23,13 @@ use crate::{error::QueueError, hint::Hint, job::Job, new_job::NewJob, telemetry:
 #[derive(Debug, Clone, Default)]
 pub struct Queue {
     hint: Hint,
+    /// Asks the runner to tell other processes.
+    announce: Option<Arc<Notify>>,
 }
+
+/// How often a unique job is tried again whose key is held one moment and free
+/// the next.
+const DUPLICATE_TRIES: usize = 5;
 
 impl Queue {
     /// A handle whose hint nobody listens to: for processes without workers.
@@ -25,45 +39,49 @@ impl Queue {
         Self::default()
     }
 
-    /// Adds one job and returns its id.
+    /// Adds one job.
     ///
     /// # Errors
-    /// [`QueueError::Database`].
-    pub async fn enqueue(&self, db: &mut PgConnection, job: NewJob) -> Result<i64, QueueError> {
-        let ids = self.enqueue_bulk(db, std::slice::from_ref(&job)).await?;
-        ids.first().copied().ok_or(QueueError::Database(sqlx::Error::RowNotFound))
+    /// See [`Self::enqueue_bulk`].
+    pub async fn enqueue(&self, db: &mut PgConnection, job: NewJob) -> Result<Enqueued, QueueError> {
+        let enqueued = self.enqueue_bulk(db, std::slice::from_ref(&job)).await?;
+        enqueued.first().copied().ok_or(QueueError::Database(sqlx::Error::RowNotFound))
     }
 
-    /// Adds jobs in one statement and returns their ids in the order given.
+    /// Adds jobs, in as few statements as that takes, and says in their order
+    /// what became of each. A job whose key another holds is not added; of two
+    /// with the same key among `jobs` the first is.
+    ///
+    /// A key that another transaction is about to take is waited for.
     ///
     /// # Errors
-    /// [`QueueError::Database`]; then none was added.
-    pub async fn enqueue_bulk(&self, db: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec<i64>, QueueError> {
-        let kinds: Vec<String> = jobs.iter().map(|j| j.kind.clone()).collect();
-        let queues: Vec<String> = jobs.iter().map(|j| j.queue.clone()).collect();
-        let users: Vec<Option<Uuid>> = jobs.iter().map(|j| j.user_id).collect();
-        let payloads: Vec<Value> = jobs.iter().map(|j| j.payload.clone()).collect();
-        let priorities: Vec<i16> = jobs.iter().map(|j| j.priority).collect();
-        let delays: Vec<f64> = jobs.iter().map(|j| j.run_after.as_secs_f64()).collect();
-        let attempts: Vec<i32> = jobs.iter().map(|j| j.max_attempts).collect();
-        let traces: Vec<Option<String>> = jobs.iter().map(|j| j.trace.clone()).collect();
-        let rows = sqlx::query_file!(
-            "../../sql/queue/enqueue.sql",
-            &kinds,
-            &queues,
-            &users as &[Option<Uuid>],
-            &payloads,
-            &priorities,
-            &delays,
-            &attempts,
-            &traces as &[Option<String>],
-        )
-        .fetch_all(db)
-        .await?;
-        for kind in kinds {
-            metrics::counter!(ENQUEUED, "job" => kind).increment(1);
+    /// [`QueueError::Database`]; then the transaction is to be rolled back.
+    pub async fn enqueue_bulk(&self, db: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec<Enqueued>, QueueError> {
+        let mut enqueued: Vec<Option<Enqueued>> = store::enqueue(&mut *db, jobs).await?;
+        for _ in 0..DUPLICATE_TRIES {
+            let open: Vec<usize> = (0..jobs.len()).filter(|n| enqueued.get(*n).is_some_and(Option::is_none)).collect();
+            if open.is_empty() {
+                break;
+            }
+            // Its holder may end between the two statements; then the key is free.
+            let again: Vec<NewJob> = open.iter().filter_map(|n| jobs.get(*n).cloned()).collect();
+            let holders = store::key_holders(&mut *db, &again).await?;
+            let mut tried = match holders.iter().all(Option::is_some) {
+                true => Vec::new(),
+                false => store::enqueue(&mut *db, &again).await?,
+            };
+            tried.resize(open.len(), None);
+            for ((n, holder), tried) in open.into_iter().zip(holders).zip(tried) {
+                if let Some(slot) = enqueued.get_mut(n) {
+                    *slot = tried.or(holder.map(|of| Enqueued::Duplicate { of }));
+                }
+            }
         }
-        Ok(rows.into_iter().map(|row| row.id).collect())
+        for (job, enqueued) in jobs.iter().zip(&enqueued) {
+            let name = if enqueued.is_some_and(Enqueued::is_inserted) { ENQUEUED } else { DUPLICATES };
+            metrics::counter!(name, "job" => job.kind.clone()).increment(1);
+        }
+        enqueued.into_iter().collect::<Option<_>>().ok_or(QueueError::Busy)
     }
 
     /// Asks for a coalesced job of kind `J` and returns the id of its row.
@@ -123,9 +141,67 @@ impl Queue {
         Ok(done.rows_affected() > 0)
     }
 
-    /// Tells the workers of this process that there may be work. After the commit.
+    /// Stops every process from claiming jobs of a kind. Running ones go on.
+    ///
+    /// # Errors
+    /// [`QueueError::Database`].
+    pub async fn pause_kind(&self, db: &mut PgConnection, kind: &str, reason: &str) -> Result<(), QueueError> {
+        sqlx::query!(
+            "INSERT INTO tally.paused_kinds (kind, paused_at, reason) VALUES ($1, now(), $2)
+             ON CONFLICT (kind) DO UPDATE SET reason = EXCLUDED.reason",
+            kind,
+            reason,
+        )
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+
+    /// Lets a paused kind go on; false when it was not paused.
+    ///
+    /// # Errors
+    /// [`QueueError::Database`].
+    pub async fn resume_kind(&self, db: &mut PgConnection, kind: &str) -> Result<bool, QueueError> {
+        let done = sqlx::query!("DELETE FROM tally.paused_kinds WHERE kind = $1", kind).execute(db).await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Sets how many jobs of one tenant may run at once in a queue, over all
+    /// processes; `None` for no cap. Jobs that run already stay; claims keep to it
+    /// from their next look on, within half a second.
+    ///
+    /// # Errors
+    /// [`QueueError::Database`], also for a cap below one.
+    pub async fn cap_tenants(&self, db: &mut PgConnection, queue: &str, cap: Option<i32>) -> Result<(), QueueError> {
+        match cap {
+            Some(cap) => {
+                sqlx::query!(
+                    "INSERT INTO tally.queue_caps (queue, tenant_cap, updated_at) VALUES ($1, $2, now())
+                 ON CONFLICT (queue) DO UPDATE SET tenant_cap = EXCLUDED.tenant_cap, updated_at = EXCLUDED.updated_at",
+                    queue,
+                    cap,
+                )
+                .execute(db)
+                .await?
+            }
+            None => sqlx::query!("DELETE FROM tally.queue_caps WHERE queue = $1", queue).execute(db).await?,
+        };
+        Ok(())
+    }
+
+    /// Tells workers that there may be work: those of this process at once,
+    /// others within some milliseconds unless the runner only polls. After the
+    /// commit.
     pub fn hint(&self) {
         self.hint.ring();
+        if let Some(announce) = &self.announce {
+            announce.notify_one();
+        }
+    }
+
+    /// A handle whose hints are announced to other processes.
+    pub(crate) fn announcing(announce: Option<Arc<Notify>>) -> Self {
+        Self { hint: Hint::new(), announce }
     }
 
     pub(crate) fn hint_source(&self) -> &Hint {

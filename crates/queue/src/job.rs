@@ -42,6 +42,8 @@ pub enum JobError {
     RetryAfter(Duration, BoxError),
     /// Never try again: dead letter at once.
     Fatal(BoxError),
+    /// Not now: run again after this delay. It is no failure and no attempt.
+    Snooze(Duration),
 }
 
 impl JobError {
@@ -53,6 +55,12 @@ impl JobError {
     /// Try again after `delay`.
     pub fn retry_after(delay: Duration, error: impl Into<BoxError>) -> Self {
         Self::RetryAfter(delay, error.into())
+    }
+
+    /// Not now: run again after `delay`, without counting this attempt.
+    #[must_use]
+    pub fn snooze(delay: Duration) -> Self {
+        Self::Snooze(delay)
     }
 
     /// Never try again.
@@ -88,6 +96,8 @@ pub struct JobInfo {
     pub key: Option<String>,
     /// W3C `traceparent` of whoever enqueued it.
     pub trace: Option<String>,
+    /// Span of this run, as W3C `traceparent`; what it enqueues carries it.
+    pub run_trace: String,
 }
 
 /// How a run ended, as the layers between handler and acknowledgement pass it on.
@@ -103,8 +113,12 @@ pub(crate) enum RunError {
     Panicked(String),
     #[error("ran longer than {} s", .0.as_secs_f64())]
     DeadlineExceeded(Duration),
+    #[error("snoozed for {} s", .0.as_secs_f64())]
+    Snoozed(Duration),
     #[error("interrupted")]
     Interrupted,
+    #[error("cancelled")]
+    Cancelled,
     #[error("the kind is not registered")]
     UnknownKind,
     /// Position only: the text of a decoding error quotes the payload.
@@ -118,6 +132,7 @@ impl From<JobError> for RunError {
             JobError::Retry(source) => Self::Retry(source),
             JobError::RetryAfter(delay, source) => Self::RetryAfter(delay, source),
             JobError::Fatal(source) => Self::Fatal(source),
+            JobError::Snooze(delay) => Self::Snoozed(delay),
         }
     }
 }

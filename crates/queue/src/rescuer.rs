@@ -15,6 +15,10 @@ use crate::{
 /// Ended leases are swept at every so many rounds.
 const SWEEP_EVERY: u32 = 100;
 
+/// Jobs past their deadline, and permits that nothing holds, are looked for at
+/// every so many rounds; that reads every claim there is.
+const THOROUGH_EVERY: u32 = 4;
+
 pub(crate) struct Rescuer {
     pub(crate) db: PgPool,
     pub(crate) terms: RescueTerms,
@@ -45,8 +49,16 @@ impl Rescuer {
         if round.is_multiple_of(SWEEP_EVERY) {
             in_time(store::sweep_leases(&self.db)).await?;
         }
+        let terms = RescueTerms { thorough: round.is_multiple_of(THOROUGH_EVERY), ..self.terms };
+        if terms.thorough {
+            let leaked = in_time(store::free_permits(&self.db)).await?;
+            if leaked > 0 {
+                tracing::info!(leaked, "freed permits that no job holds");
+                self.hint.ring();
+            }
+        }
         loop {
-            let rescued = in_time(store::rescue(&self.db, &self.terms)).await?;
+            let rescued = in_time(store::rescue(&self.db, &terms)).await?;
             for job in &rescued {
                 self.counters.count_rescue(&job.cause);
                 let outcome = if job.dead { "dead" } else { "lost" };

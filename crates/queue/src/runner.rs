@@ -8,16 +8,21 @@ use apalis::{
 };
 use apalis_core::task::Task;
 use futures::{FutureExt, future::BoxFuture};
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{Notify, Semaphore, mpsc},
     task::JoinHandle,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
 
 use crate::{
     ack::{AckLayer, Backoffs},
     backend::ChannelBackend,
+    canceller::Canceller,
     claimed::ClaimedJob,
     claimer::{Claimer, InFlight},
     completer::{Completer, Finished},
@@ -25,7 +30,11 @@ use crate::{
     error::QueueError,
     execute::{Signals, execute},
     handle::Queue,
+    hint::Hint,
     lease::{Keeper, LeaseTiming},
+    limits::KindLimits,
+    maintainer::Maintainer,
+    notify::{Announcer, Listener},
     pace::Backoff,
     panic::panic_text,
     registry::{Jobs, Registry},
@@ -78,6 +87,9 @@ pub struct RunnerBuilder<S> {
     label: String,
     concurrency: usize,
     queues: Vec<(String, usize)>,
+    kinds: Vec<(String, usize)>,
+    announce: bool,
+    history_days: i32,
     drains: Vec<AddDrain>,
     schedules: Vec<ScheduleSpec>,
     schedule_here: bool,
@@ -100,6 +112,25 @@ impl<S: Send + Sync + 'static> RunnerBuilder<S> {
     /// Jobs at once in this queue; zero leaves the queue to other processes.
     pub fn queue(mut self, name: impl Into<String>, jobs: usize) -> Self {
         self.queues.push((name.into(), jobs));
+        self
+    }
+
+    /// Jobs of this kind at once in this process, whatever their queue.
+    pub fn kind(mut self, name: impl Into<String>, jobs: usize) -> Self {
+        self.kinds.push((name.into(), jobs.max(1)));
+        self
+    }
+
+    /// Without notifications, for poolers that cannot listen: work enqueued by
+    /// other processes is found by polling, within a second.
+    pub fn poll_only(mut self) -> Self {
+        self.announce = false;
+        self
+    }
+
+    /// Days that finished attempts are kept. 14 by default.
+    pub fn history_days(mut self, days: i32) -> Self {
+        self.history_days = days.max(1);
         self
     }
 
@@ -137,16 +168,23 @@ impl<S: Send + Sync + 'static> RunnerBuilder<S> {
             false => None,
         };
         let queues = self.all_queues();
-        let db = own_pool(&self.pool, queues.len());
+        let options = own_options(&self.pool);
         let counters = Arc::new(Counters::default());
-        let keeper =
-            Keeper::start((*db.connect_options()).clone(), self.label, self.timing.lease, Arc::clone(&counters))?;
+        let keeper = Keeper::start(options.clone(), self.label, self.timing.lease, Arc::clone(&counters))?;
+        let announce = self.announce.then(|| Arc::new(Notify::new()));
+        let queue = Queue::announcing(announce.clone());
         let parts = Parts {
             jobs: Arc::new(self.jobs),
-            queue: Queue::new(),
+            kinds: KindLimits::new(std::mem::take(&mut self.kinds), queue.hint_source().clone()),
+            queue,
+            announce,
+            history_days: self.history_days,
+            cancels: Hint::new(),
             in_flight: InFlight::default(),
             signals: Signals { stopping: CancellationToken::new(), abort: CancellationToken::new() },
-            db,
+            // Rescuer, canceller, maintainer, announcer, listener.
+            db: own_pool(&options, 5),
+            options,
             keeper,
             counters,
         };
@@ -168,24 +206,33 @@ impl<S: Send + Sync + 'static> RunnerBuilder<S> {
 
 /// Connections for the queue's own tasks, so that handlers which use up the
 /// pool of the process cannot stop claims and completions.
-fn own_pool(pool: &PgPool, queues: usize) -> PgPool {
-    let timeout_ms = STATEMENT_TIMEOUT.as_millis().to_string();
-    let options = (*pool.connect_options()).clone().options([("statement_timeout", timeout_ms.as_str())]);
+fn own_pool(options: &PgConnectOptions, connections: u32) -> PgPool {
     PgPoolOptions::new()
-        // One for each claimer, the completer and the rescuer.
-        .max_connections(u32::try_from(queues).unwrap_or(u32::MAX).saturating_add(2))
+        .max_connections(connections)
         // A ping before each statement would double the round trips; an error
         // is retried anyway.
         .test_before_acquire(false)
         .acquire_timeout(STATEMENT_TIMEOUT)
-        .connect_lazy_with(options)
+        .connect_lazy_with(options.clone())
+}
+
+/// How the queue's own connections are set up.
+fn own_options(pool: &PgPool) -> PgConnectOptions {
+    let timeout_ms = STATEMENT_TIMEOUT.as_millis().to_string();
+    (*pool.connect_options()).clone().options([("statement_timeout", timeout_ms.as_str())])
 }
 
 struct Parts<S> {
     jobs: Arc<Jobs<S>>,
+    kinds: KindLimits,
     queue: Queue,
+    announce: Option<Arc<Notify>>,
+    history_days: i32,
+    /// Rung when somebody asked to cancel a running job.
+    cancels: Hint,
     in_flight: InFlight,
     signals: Signals,
+    options: PgConnectOptions,
     db: PgPool,
     keeper: Keeper,
     counters: Arc<Counters>,
@@ -202,13 +249,14 @@ impl<S: Send + Sync + 'static> Parts<S> {
     ) -> Runner {
         let (finished, reports) = mpsc::channel(2_000);
         let completer = Completer {
-            db: self.db.clone(),
+            db: own_pool(&self.options, 1),
             finished: reports,
             in_flight: self.in_flight.clone(),
             counters: Arc::clone(&self.counters),
+            hint: self.queue.hint_source().clone(),
             scheduled_kinds,
         };
-        let mut tasks: Vec<BoxFuture<'static, ()>> = vec![self.rescuer(timing).run().boxed()];
+        let mut tasks = self.upkeep(timing);
         let mut monitor = Monitor::new().should_restart(|worker, error| {
             tracing::error!(worker = worker.name(), %error, "worker ended, restarting it");
             true
@@ -236,10 +284,39 @@ impl<S: Send + Sync + 'static> Parts<S> {
         }
     }
 
+    /// The tasks beside claiming and completing.
+    fn upkeep(&self, timing: Timing) -> Vec<BoxFuture<'static, ()>> {
+        // Cancelling goes on while handlers are given time to end.
+        let canceller = Canceller {
+            db: self.db.clone(),
+            leases: self.keeper.leases.clone(),
+            in_flight: self.in_flight.clone(),
+            hint: self.cancels.listen(),
+            stop: self.signals.abort.clone(),
+        };
+        let maintainer =
+            Maintainer { db: self.db.clone(), keep_days: self.history_days, stop: self.signals.stopping.clone() };
+        let mut tasks = vec![self.rescuer(timing).run().boxed(), canceller.run().boxed(), maintainer.run().boxed()];
+        if let Some(asked) = &self.announce {
+            let me = Uuid::new_v4().simple().to_string();
+            let (db, stop) = (self.db.clone(), self.signals.stopping.clone());
+            let announcer = Announcer { db: db.clone(), me: me.clone(), asked: Arc::clone(asked), stop: stop.clone() };
+            let (jobs, cancels) = (self.queue.hint_source().clone(), self.cancels.clone());
+            tasks.push(announcer.run().boxed());
+            tasks.push(Listener { db, me, jobs, cancels, stop }.run().boxed());
+        }
+        tasks
+    }
+
     fn rescuer(&self, timing: Timing) -> Rescuer {
         Rescuer {
             db: self.db.clone(),
-            terms: RescueTerms { limit: 500, deadline_margin: timing.deadline_margin, max_lost: timing.max_lost },
+            terms: RescueTerms {
+                limit: 500,
+                deadline_margin: timing.deadline_margin,
+                max_lost: timing.max_lost,
+                thorough: true,
+            },
             every: timing.rescue_every,
             hint: self.queue.hint_source().clone(),
             counters: Arc::clone(&self.counters),
@@ -258,7 +335,7 @@ impl<S: Send + Sync + 'static> Parts<S> {
     ) -> Monitor {
         let (sender, receiver) = mpsc::channel(concurrency);
         let claimer = Claimer {
-            db: self.db.clone(),
+            db: own_pool(&self.options, 1),
             terms: ClaimTerms {
                 queue: name.clone(),
                 deadlines: self.jobs.registry.deadlines(),
@@ -266,6 +343,7 @@ impl<S: Send + Sync + 'static> Parts<S> {
             },
             leases: self.keeper.leases.clone(),
             permits: Arc::new(Semaphore::new(concurrency)),
+            kinds: self.kinds.clone(),
             in_flight: self.in_flight.clone(),
             jobs: sender,
             hint: self.queue.hint_source().listen(),
@@ -325,6 +403,9 @@ impl Runner {
             label: format!("process {}", std::process::id()),
             concurrency: 8,
             queues: Vec::new(),
+            kinds: Vec::new(),
+            announce: true,
+            history_days: 14,
             drains: Vec::new(),
             schedules: Vec::new(),
             schedule_here: false,
@@ -358,6 +439,7 @@ impl Runner {
                 self.workers.abort();
             }
         }
+        self.signals.abort.cancel();
         for mut task in std::mem::take(&mut self.tasks) {
             // They end at their next wait; what hangs on the database is cut off.
             if tokio::time::timeout(LAST_WAIT, &mut task).await.is_err() {

@@ -81,3 +81,42 @@ pub async fn stats(pool: &PgPool) -> Result<Stats, QueueError> {
     let schedules = sqlx::query_file_as!(ScheduleStats, "../../sql/queue/stats_schedules.sql").fetch_all(pool).await?;
     Ok(Stats { queues, dead, schedules })
 }
+
+/// What vacuum has left to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bloat {
+    /// The tables whose rows come and go.
+    pub tables: Vec<TableBloat>,
+    /// Age of the oldest snapshot that anything holds; `None` when nothing does.
+    pub oldest_snapshot_seconds: Option<f64>,
+    /// Who holds it.
+    pub oldest_snapshot_holder: Option<String>,
+}
+
+/// One table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableBloat {
+    /// Its name in schema `tally`.
+    pub table: String,
+    /// Rows that are there.
+    pub live_tuples: i64,
+    /// Rows that are gone and not vacuumed away.
+    pub dead_tuples: i64,
+}
+
+/// Reads PostgreSQL's statistics of the queue's tables.
+///
+/// # Errors
+/// Of the database.
+pub async fn bloat(pool: &PgPool) -> Result<Bloat, sqlx::Error> {
+    let rows = sqlx::query_file!("../../sql/queue/bloat.sql").fetch_all(pool).await?;
+    let oldest = rows.first();
+    Ok(Bloat {
+        oldest_snapshot_seconds: oldest.and_then(|row| row.oldest_snapshot_seconds),
+        oldest_snapshot_holder: oldest.and_then(|row| row.oldest_snapshot_holder.clone()),
+        tables: rows
+            .into_iter()
+            .map(|row| TableBloat { table: row.table, live_tuples: row.live_tuples, dead_tuples: row.dead_tuples })
+            .collect(),
+    })
+}

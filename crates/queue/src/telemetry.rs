@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) const ENQUEUED: &str = "tallyline_jobs_enqueued_total";
+pub(crate) const DUPLICATES: &str = "tallyline_jobs_duplicate_total";
 pub(crate) const FINISHED: &str = "tallyline_jobs_finished_total";
 pub(crate) const DURATION: &str = "tallyline_job_duration_seconds";
 pub(crate) const WAIT: &str = "tallyline_job_wait_seconds";
@@ -11,11 +12,14 @@ pub(crate) const STALE: &str = "tallyline_job_stale_completions_total";
 pub(crate) const DRAIN_UNITS: &str = "tallyline_drain_units_total";
 pub(crate) const CRON_SUCCESS: &str = "tallyline_cron_last_success_timestamp_seconds";
 pub(crate) const CRON_MISSED: &str = "tallyline_cron_missed_fires_total";
+pub(crate) const DEAD_TUPLES: &str = "tallyline_queue_dead_tuples";
+pub(crate) const OLDEST_SNAPSHOT: &str = "tallyline_oldest_snapshot_age_seconds";
 pub(crate) const DB_ERRORS: &str = "tallyline_queue_db_errors_total";
 
 /// Registers help texts with the installed recorder. Call it once, after that.
 pub fn describe_metrics() {
     metrics::describe_counter!(ENQUEUED, "Jobs enqueued or requested, by kind; counted before the commit");
+    metrics::describe_counter!(DUPLICATES, "Unique jobs that were not enqueued since another held their key, by kind");
     metrics::describe_counter!(FINISHED, "Attempts that ended, by kind and outcome");
     metrics::describe_histogram!(DURATION, metrics::Unit::Seconds, "Run time of attempts, by kind");
     metrics::describe_histogram!(WAIT, metrics::Unit::Seconds, "From due to claimed, by queue");
@@ -24,6 +28,12 @@ pub fn describe_metrics() {
     metrics::describe_counter!(DRAIN_UNITS, "Units of standing work, by drain and outcome: worked, idle, failed");
     metrics::describe_gauge!(CRON_SUCCESS, metrics::Unit::Seconds, "When a scheduled kind last succeeded, Unix time");
     metrics::describe_counter!(CRON_MISSED, "Fires that were not made up for, by kind");
+    metrics::describe_gauge!(DEAD_TUPLES, "Rows of the queue's tables that vacuum has not removed yet, by table");
+    metrics::describe_gauge!(
+        OLDEST_SNAPSHOT,
+        metrics::Unit::Seconds,
+        "Age of the oldest snapshot in the database server: nothing deleted since can be vacuumed away"
+    );
     metrics::describe_counter!(DB_ERRORS, "Statements of the queue's own tasks that failed and are retried, by task");
 }
 

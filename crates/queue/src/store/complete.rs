@@ -19,6 +19,13 @@ pub enum Ending {
     },
     /// Handed back: ready at once, and the attempt does not count.
     Interrupted,
+    /// Handed back by its handler, to be run after the delay; the attempt does not count.
+    Snoozed {
+        /// Delay from the database's time.
+        delay: Duration,
+    },
+    /// Ended because somebody asked for it.
+    Cancelled,
     /// Never again: a dead letter.
     Dead {
         /// Why.
@@ -34,13 +41,15 @@ impl Ending {
             Self::Succeeded => "succeeded",
             Self::Failed { .. } => "failed",
             Self::Interrupted => "interrupted",
+            Self::Snoozed { .. } => "snoozed",
+            Self::Cancelled => "cancelled",
             Self::Dead { .. } => "dead",
         }
     }
 
     fn error(&self) -> Option<&str> {
         match self {
-            Self::Succeeded | Self::Interrupted => None,
+            Self::Succeeded | Self::Interrupted | Self::Snoozed { .. } | Self::Cancelled => None,
             Self::Failed { error, .. } => Some(error),
             Self::Dead { reason } => Some(reason),
         }
@@ -48,7 +57,7 @@ impl Ending {
 
     fn delay_seconds(&self) -> f64 {
         match self {
-            Self::Failed { retry_after, .. } => retry_after.as_secs_f64(),
+            Self::Failed { retry_after: delay, .. } | Self::Snoozed { delay } => delay.as_secs_f64(),
             _ => 0.0,
         }
     }
@@ -67,6 +76,8 @@ pub struct Report {
     pub ending: Ending,
     /// Run time of the handler.
     pub duration: Duration,
+    /// The last lines that it logged, one per line.
+    pub log: Option<String>,
 }
 
 /// What the database said to a report.
@@ -97,6 +108,7 @@ pub async fn complete(db: impl PgExecutor<'_>, reports: &[Report]) -> Result<Vec
     let delays: Vec<f64> = reports.iter().map(|r| r.ending.delay_seconds()).collect();
     let durations: Vec<i64> =
         reports.iter().map(|r| i64::try_from(r.duration.as_millis()).unwrap_or(i64::MAX)).collect();
+    let logs: Vec<Option<String>> = reports.iter().map(|r| r.log.clone()).collect();
     let rows = sqlx::query_file!(
         "../../sql/queue/complete.sql",
         &ids,
@@ -106,6 +118,7 @@ pub async fn complete(db: impl PgExecutor<'_>, reports: &[Report]) -> Result<Vec
         &errors as &[Option<String>],
         &delays,
         &durations,
+        &logs as &[Option<String>],
     )
     .fetch_all(db)
     .await?;

@@ -4,12 +4,18 @@
 //! want the queue without handlers; whoever claims by hand keeps the lease
 //! alive by hand.
 
+mod cancel;
 mod claim;
 mod complete;
+mod enqueue;
 mod lease;
 mod rescue;
 
-pub use claim::{ClaimTerms, ClaimedRow, claim, next_due, release_unknown};
+pub use cancel::{Cancelled, cancel, requested_cancels};
+pub use claim::{
+    ClaimTerms, ClaimedRow, LaneRow, LaneShare, claim, claim_from, free_permits, lanes, make_permits, release_unknown,
+};
 pub use complete::{Ending, Report, Verdict, complete};
+pub(crate) use enqueue::{enqueue, key_holders};
 pub use lease::{beat, register_lease, release_lease, sweep_leases};
 pub use rescue::{RescueTerms, Rescued, rescue};

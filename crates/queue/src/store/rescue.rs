@@ -13,6 +13,9 @@ pub struct RescueTerms {
     pub deadline_margin: Duration,
     /// At this many losses the job is a dead letter.
     pub max_lost: i32,
+    /// Whether to look beyond ended leases: for jobs past their deadline, and
+    /// for jobs whose lease has no row. It reads every claim there is.
+    pub thorough: bool,
 }
 
 /// A job that was taken back.
@@ -42,6 +45,7 @@ pub async fn rescue(db: impl PgExecutor<'_>, terms: &RescueTerms) -> Result<Vec<
         terms.limit,
         terms.deadline_margin.as_secs_f64(),
         terms.max_lost,
+        terms.thorough,
     )
     .fetch_all(db)
     .await

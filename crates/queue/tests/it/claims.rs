@@ -23,11 +23,18 @@ async fn lease(pool: &PgPool) -> Uuid {
 }
 
 fn report(row: &store::ClaimedRow, lease_id: Uuid) -> Report {
-    Report { job_id: row.id, claim: row.claims, lease_id, ending: Ending::Succeeded, duration: Duration::ZERO }
+    Report {
+        job_id: row.id,
+        claim: row.claims,
+        lease_id,
+        ending: Ending::Succeeded,
+        duration: Duration::ZERO,
+        log: None,
+    }
 }
 
 async fn rescue(db: &TestDb) -> Vec<store::Rescued> {
-    let terms = RescueTerms { limit: 100, deadline_margin: LONG, max_lost: 3 };
+    let terms = RescueTerms { limit: 100, deadline_margin: LONG, max_lost: 3, thorough: true };
     store::rescue(&db.pool, &terms).await.unwrap()
 }
 
@@ -150,9 +157,10 @@ async fn better_priority_first_then_the_longer_due_and_nothing_before_its_time()
     for _ in 0..4 {
         order.extend(store::claim(&db.pool, &terms(), mine, 1).await.unwrap().into_iter().map(|row| row.id));
     }
-    assert_eq!(order, [ids[2], ids[1], ids[0]]);
-    let due = store::next_due(&db.pool, "default").await.unwrap().unwrap();
-    assert!(due > Duration::ZERO && due <= LONG, "{due:?}");
+    assert_eq!(order, [ids[2], ids[1], ids[0]].map(|job| job.job_id()));
+    let lanes = store::lanes(&db.pool, "default", 10, (-1, Uuid::nil(), "")).await.unwrap();
+    assert_eq!(lanes.len(), 1, "the job that waits for its time");
+    assert!(lanes[0].due_in_seconds > 0.0 && lanes[0].due_in_seconds <= LONG.as_secs_f64(), "{lanes:?}");
 }
 
 #[tokio::test]

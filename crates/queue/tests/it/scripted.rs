@@ -139,7 +139,7 @@ pub async fn stop(runner: Runner) {
 
 pub async fn enqueue<J: Job>(db: &TestDb, job: &J) -> i64 {
     let mut connection = db.pool.acquire().await.unwrap();
-    Queue::new().enqueue(&mut connection, NewJob::of(job).unwrap()).await.unwrap()
+    Queue::new().enqueue(&mut connection, NewJob::of(job).unwrap()).await.unwrap().job_id()
 }
 
 pub async fn request(db: &TestDb, key: &str) -> i64 {
@@ -162,7 +162,7 @@ pub async fn until_empty(db: &TestDb) {
 
 /// Outcomes of a job's attempts, in order.
 pub async fn outcomes(db: &TestDb, job_id: i64) -> Vec<String> {
-    sqlx::query_scalar("SELECT outcome FROM tally.job_history WHERE job_id = $1 ORDER BY history_id")
+    sqlx::query_scalar("SELECT outcome FROM tally.job_history WHERE job_id = $1 ORDER BY finished_at, claim")
         .bind(job_id)
         .fetch_all(&db.admin)
         .await
