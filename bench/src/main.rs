@@ -11,6 +11,7 @@ mod stage;
 mod fresh;
 mod histories;
 mod process;
+mod queue;
 mod rebuild;
 mod roll_up;
 #[path = "../../tests/support/histories.rs"]
@@ -39,26 +40,32 @@ enum Command {
     Fresh(fresh::Args),
     /// Events a second from inbox to calls, beside one transaction an event
     Process(process::Args),
+    /// Jobs a second, latency, WAL and dead tuples of the job queue, beside its peers
+    Queue(queue::Args),
     /// Random histories sent at once: each stored call beside the fold of its stored events
     Histories(histories::Args),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Soak(args) => soak::run(args).await,
-        Command::RollUp(args) => roll_up::run(args).await,
-        Command::Rebuild(args) => rebuild::run(args).await,
-        Command::Fresh(args) => fresh::run(args).await,
-        Command::Process(args) => process::run(args).await,
-        Command::Histories(args) => histories::run(args).await,
-    };
-    match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
+    match run(Cli::parse().command).await {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(3)
         }
     }
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let good = match command {
+        Command::Soak(args) => soak::run(args).await?,
+        Command::RollUp(args) => roll_up::run(args).await?,
+        Command::Rebuild(args) => rebuild::run(args).await?,
+        Command::Fresh(args) => fresh::run(args).await?,
+        Command::Process(args) => process::run(args).await?,
+        Command::Queue(args) => return queue::run(args).await,
+        Command::Histories(args) => histories::run(args).await?,
+    };
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

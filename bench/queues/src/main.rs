@@ -1,0 +1,76 @@
+//! The queue of Tallyline beside its peers, in one run on one machine.
+//!
+//! `cargo run --release -p bench -- queue --jobs 50000 --json` builds and runs
+//! this; what stands behind `queue` comes here. Every system works on databases
+//! of its own on the test server, whose `fsync` is off, and every job's runs are
+//! counted: a system that did not run each exactly once fails the run.
+//!
+//! One system alone, for profiling:
+//!
+//! ```sh
+//! cargo build --release --manifest-path bench/queues/Cargo.toml --target-dir target/queues
+//! target/queues/release/bench-queues --only ours --parts throughput --calibrate 0 --rounds 1 --jobs 200000
+//! ```
+//!
+//! `--calibrate 0` takes the first settings of each system instead of trying them all.
+
+mod measure;
+mod report;
+mod run;
+mod stats;
+mod system;
+mod systems;
+
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+
+#[derive(Debug, Parser)]
+#[command(name = "queue", about = "Measures the queue beside its peers")]
+pub struct Args {
+    /// Jobs of each measurement of throughput
+    #[arg(long, default_value_t = 50_000)]
+    jobs: u32,
+    /// Rounds of throughput; the median is reported
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Jobs by which the best settings of each system are found; 0 takes the first
+    #[arg(long, default_value_t = 20_000)]
+    calibrate: u32,
+    /// Only these systems
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Only these measurements
+    #[arg(long, value_enum, value_delimiter = ',')]
+    parts: Vec<Part>,
+    /// Print one JSON object as the last line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Jobs per second
+    Throughput,
+}
+
+impl Args {
+    fn wants(&self, part: Part) -> bool {
+        self.parts.is_empty() || self.parts.contains(&part)
+    }
+
+    fn wants_system(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == name)
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run::run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(3)
+        }
+    }
+}
