@@ -4,12 +4,12 @@ WITH lease AS (
     SELECT lease_id FROM tally.job_leases WHERE lease_id = $2 AND expires_at > now()
 ), picked AS MATERIALIZED (
     -- LIMIT stops the walk over the lanes, and with it the locking.
-    SELECT due.id
+    SELECT due.place
     FROM lease
     CROSS JOIN unnest($4::smallint[], $5::uuid[], $6::text[], $7::timestamptz[], $8::bigint[])
         AS lane (priority, tenant, kind, not_before, share)
     CROSS JOIN LATERAL (
-        SELECT j.id
+        SELECT j.ctid AS place
         FROM tally.jobs j
         WHERE j.state = 'ready' AND j.queue = $1 AND j.priority = lane.priority
             AND coalesce(j.user_id, '00000000-0000-0000-0000-000000000000') = lane.tenant AND j.kind = lane.kind
@@ -30,8 +30,11 @@ WITH lease AS (
         lease_id = $2,
         claimed_at = now(),
         deadline_at = now() + coalesce(($9::jsonb ->> kind)::float8, $10) * interval '1 second'
-    WHERE id = ANY (ARRAY(SELECT id FROM picked))
-    RETURNING *
+    -- By its place, which the lock keeps. A row that moved after this statement
+    -- began is not found there, and is claimed another time.
+    WHERE ctid = ANY (ARRAY(SELECT place FROM picked))
+    RETURNING id, kind, user_id, coalesce_key, payload, priority, run_at, attempt, claims, max_attempts, trace,
+        permit_slot, unique_scope, unique_key
 ), started AS (
     DELETE FROM tally.job_keys k
     USING claimed c

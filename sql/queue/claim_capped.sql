@@ -51,7 +51,8 @@ WITH lease AS (
         deadline_at = now() + coalesce(($9::jsonb ->> kind)::float8, $10) * interval '1 second'
     FROM granted g
     WHERE j.id = g.id
-    RETURNING j.*
+    RETURNING j.id, kind, user_id, coalesce_key, payload, priority, run_at, attempt, claims, max_attempts, trace,
+        permit_slot, unique_scope, unique_key
 ), taken AS (
     UPDATE tally.job_permits p
     SET job_id = c.id, claim = c.claims, lease_id = $2

@@ -1,8 +1,18 @@
--- Applies a batch of reports and returns one verdict for each: accepted, busy (row locked by another transaction) or stale.
-WITH report AS (
+-- Applies a batch of reports; returns those that hold. The others are busy or stale, see still_held.sql.
+-- $9: whether the job is to be deleted outright, without a lock first: it succeeded, nobody coalesces it, a wait is no harm.
+WITH report AS MATERIALIZED (
     SELECT *
-    FROM unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::float8[], $7::bigint[], $8::text[])
-        AS r (job_id, claim, lease_id, outcome, error, delay_seconds, duration_ms, log)
+    FROM unnest($1::bigint[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::float8[], $7::bigint[], $8::text[],
+                $9::boolean[])
+        AS r (job_id, claim, lease_id, outcome, error, delay_seconds, duration_ms, log, outright)
+), plain AS (
+    DELETE FROM tally.jobs j
+    USING report r
+    WHERE r.outright AND r.outcome = 'succeeded' AND j.id = r.job_id AND j.claims = r.claim
+        -- Not by the index of leases, which knows every claim ever made under this one.
+        AND j.lease_id IS NOT DISTINCT FROM r.lease_id AND j.coalesce_key IS NULL
+    RETURNING j.id, j.claims, j.kind, j.queue, j.user_id, j.attempt, r.outcome, r.log, j.created_at, j.claimed_at,
+        r.duration_ms, j.lease_id, r.error, j.permit_slot, j.unique_scope, j.unique_key
 ), held AS MATERIALIZED (
     -- The lock comes first, and everything below goes by what it returns. A
     -- plain DELETE ... WHERE requested = claimed_generation would wait for a
@@ -13,9 +23,9 @@ WITH report AS (
             AS outcome,
         r.outcome IN ('succeeded', 'dead', 'cancelled') OR j.cancel_requested_at IS NOT NULL AS ended,
         j.requested > j.claimed_generation AS again
-    FROM tally.jobs j
-    JOIN report r ON j.id = r.job_id AND j.claims = r.claim AND j.lease_id = r.lease_id
-    WHERE j.state = 'claimed'
+    FROM report r
+    JOIN tally.jobs j ON j.id = r.job_id AND j.claims = r.claim AND j.lease_id IS NOT DISTINCT FROM r.lease_id
+    WHERE NOT r.outright
     ORDER BY j.id
     FOR UPDATE OF j SKIP LOCKED
 ), removed AS (
@@ -42,27 +52,35 @@ WITH report AS (
         last_error = CASE WHEN h.ended THEN NULL WHEN h.outcome = 'failed' THEN h.error ELSE h.last_error END
     FROM held h
     WHERE j.id = h.id AND NOT (h.ended AND NOT h.again)
+), settled AS MATERIALIZED (
+    SELECT id, claims, kind, queue, user_id, attempt, outcome, log, created_at, claimed_at, duration_ms, lease_id,
+        CASE WHEN outcome = 'cancelled' THEN coalesce(cancel_reason, error) ELSE error END AS error,
+        ended, permit_slot, unique_scope, unique_key
+    FROM held
+    UNION ALL
+    SELECT id, claims, kind, queue, user_id, attempt, outcome, log, created_at, claimed_at, duration_ms, lease_id,
+        error, true, permit_slot, unique_scope, unique_key
+    FROM plain
 ), freed AS (
     UPDATE tally.job_permits p
     SET job_id = NULL, claim = NULL, lease_id = NULL
-    FROM held h
-    WHERE h.permit_slot IS NOT NULL AND p.queue = h.queue
-        AND p.tenant = coalesce(h.user_id, '00000000-0000-0000-0000-000000000000') AND p.slot = h.permit_slot
-        AND p.job_id = h.id
+    FROM settled s
+    WHERE s.permit_slot IS NOT NULL AND p.queue = s.queue
+        AND p.tenant = coalesce(s.user_id, '00000000-0000-0000-0000-000000000000') AND p.slot = s.permit_slot
+        AND p.job_id = s.id
 ), unlocked AS (
     DELETE FROM tally.job_keys k
-    USING held h
-    WHERE h.unique_scope IN ('waiting', 'live') AND h.ended AND k.kind = h.kind
-        AND k.tenant = coalesce(h.user_id, '00000000-0000-0000-0000-000000000000') AND k.key = h.unique_key
-        AND k.job_id = h.id
+    USING settled s
+    WHERE s.unique_scope IN ('waiting', 'live') AND s.ended AND k.kind = s.kind
+        AND k.tenant = coalesce(s.user_id, '00000000-0000-0000-0000-000000000000') AND k.key = s.unique_key
+        AND k.job_id = s.id
 ), written AS (
     INSERT INTO tally.job_history
         (job_id, claim, kind, queue, user_id, attempt, outcome, error, log, queued_at, started_at, finished_at,
          duration_ms, lease_id)
-    SELECT id, claims, kind, queue, user_id, attempt, outcome,
-        CASE WHEN outcome = 'cancelled' THEN coalesce(cancel_reason, error) ELSE error END, log, created_at, claimed_at,
-        now(), duration_ms, lease_id
-    FROM held
+    SELECT id, claims, kind, queue, user_id, attempt, outcome, error, log, created_at, claimed_at, now(), duration_ms,
+        lease_id
+    FROM settled
 ), buried AS (
     INSERT INTO tally.dead_jobs
         (job_id, kind, queue, user_id, coalesce_key, payload, priority, attempts, max_attempts, reason, created_at,
@@ -72,10 +90,4 @@ WITH report AS (
     FROM held
     WHERE outcome = 'dead'
 )
-SELECT r.job_id AS "job_id!", r.claim AS "claim!",
-    CASE WHEN h.id IS NOT NULL THEN 'accepted' WHEN j.id IS NOT NULL THEN 'busy' ELSE 'stale' END AS "verdict!",
-    extract(epoch FROM now())::float8 AS "at_epoch_seconds!"
-FROM report r
-LEFT JOIN held h ON h.id = r.job_id AND h.claims = r.claim AND h.lease_id = r.lease_id
-LEFT JOIN tally.jobs j
-    ON j.id = r.job_id AND j.claims = r.claim AND j.lease_id = r.lease_id AND j.state = 'claimed'
+SELECT id AS "job_id!", claims AS "claim!", extract(epoch FROM now())::float8 AS "at_epoch_seconds!" FROM settled

@@ -44,6 +44,7 @@ impl Ticket {
             job_id: self.info.id,
             claim: self.info.claim,
             lease_id: self.info.lease_id,
+            coalesced: self.info.key.is_some(),
             ending,
             duration: started.unwrap_or(self.claimed).elapsed(),
             log: self.log.text(),

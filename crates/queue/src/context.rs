@@ -46,6 +46,7 @@ impl<S> JobContext<S> {
             job_id: self.job.id,
             claim: self.job.claim,
             lease_id: self.job.lease_id,
+            coalesced: self.job.key.is_some(),
             ending: Ending::Succeeded,
             duration: self.started.elapsed(),
             log: self.log.text(),
@@ -55,7 +56,7 @@ impl<S> JobContext<S> {
         sqlx::query!("SELECT 1 AS held FROM tally.jobs WHERE id = $1 FOR UPDATE", self.job.id)
             .fetch_optional(&mut *db)
             .await?;
-        match store::complete(db, &[report]).await?.first() {
+        match store::complete(db, &[report], false).await?.first() {
             Some(Verdict::Accepted { at_epoch_seconds }) => {
                 self.settled.mark(*at_epoch_seconds);
                 Ok(())

@@ -219,7 +219,16 @@ fn own_pool(options: &PgConnectOptions, connections: u32) -> PgPool {
 /// How the queue's own connections are set up.
 fn own_options(pool: &PgPool) -> PgConnectOptions {
     let timeout_ms = STATEMENT_TIMEOUT.as_millis().to_string();
-    (*pool.connect_options()).clone().options([("statement_timeout", timeout_ms.as_str())])
+    (*pool.connect_options()).clone().options([
+        ("statement_timeout", timeout_ms.as_str()),
+        // Each statement is planned once, while the tables may be empty, and must
+        // do well when they hold millions: only by index, row by row.
+        ("plan_cache_mode", "force_generic_plan"),
+        ("enable_seqscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        ("jit", "off"),
+    ])
 }
 
 struct Parts<S> {

@@ -1,8 +1,8 @@
 //! Reporting how attempts ended.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-use sqlx::PgExecutor;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 /// How an attempt ended, as the database is told.
@@ -72,6 +72,8 @@ pub struct Report {
     pub claim: i64,
     /// Lease it was claimed under.
     pub lease_id: Uuid,
+    /// Whether it has a key by which requests are coalesced.
+    pub coalesced: bool,
     /// How it ended.
     pub ending: Ending,
     /// Run time of the handler.
@@ -96,42 +98,47 @@ pub enum Verdict {
 
 /// Applies reports in one statement; the verdicts are in their order.
 ///
+/// With `outright`, jobs that succeeded are deleted without a look whether another
+/// transaction has them locked, and that one is waited for.
+///
 /// # Errors
 /// Of the database. The reports may have been applied all the same; then
 /// reporting them again gives [`Verdict::Stale`].
-pub async fn complete(db: impl PgExecutor<'_>, reports: &[Report]) -> Result<Vec<Verdict>, sqlx::Error> {
+pub async fn complete(db: &mut PgConnection, reports: &[Report], outright: bool) -> Result<Vec<Verdict>, sqlx::Error> {
     let ids: Vec<i64> = reports.iter().map(|r| r.job_id).collect();
     let claims: Vec<i64> = reports.iter().map(|r| r.claim).collect();
     let leases: Vec<Uuid> = reports.iter().map(|r| r.lease_id).collect();
-    let outcomes: Vec<String> = reports.iter().map(|r| r.ending.outcome().to_owned()).collect();
+    let outcomes: Vec<&str> = reports.iter().map(|r| r.ending.outcome()).collect();
     let errors: Vec<Option<String>> = reports.iter().map(|r| r.ending.error().map(crate::error::storable)).collect();
     let delays: Vec<f64> = reports.iter().map(|r| r.ending.delay_seconds()).collect();
     let durations: Vec<i64> =
         reports.iter().map(|r| i64::try_from(r.duration.as_millis()).unwrap_or(i64::MAX)).collect();
-    let logs: Vec<Option<String>> = reports.iter().map(|r| r.log.clone()).collect();
+    let logs: Vec<Option<&str>> = reports.iter().map(|r| r.log.as_deref()).collect();
+    let outright: Vec<bool> =
+        reports.iter().map(|r| outright && !r.coalesced && r.ending == Ending::Succeeded).collect();
     let rows = sqlx::query_file!(
         "../../sql/queue/complete.sql",
         &ids,
         &claims,
         &leases,
-        &outcomes,
+        &outcomes as &[&str],
         &errors as &[Option<String>],
         &delays,
         &durations,
-        &logs as &[Option<String>],
+        &logs as &[Option<&str>],
+        &outright,
     )
-    .fetch_all(db)
+    .fetch_all(&mut *db)
     .await?;
-    let verdicts: std::collections::HashMap<(i64, i64), Verdict> = rows
+    let mut verdicts: HashMap<(i64, i64), Verdict> = rows
         .into_iter()
-        .map(|row| {
-            let verdict = match row.verdict.as_str() {
-                "accepted" => Verdict::Accepted { at_epoch_seconds: row.at_epoch_seconds },
-                "busy" => Verdict::Busy,
-                _ => Verdict::Stale,
-            };
-            ((row.job_id, row.claim), verdict)
-        })
+        .map(|row| ((row.job_id, row.claim), Verdict::Accepted { at_epoch_seconds: row.at_epoch_seconds }))
         .collect();
+    if verdicts.len() < reports.len() {
+        let held = sqlx::query_file!("../../sql/queue/still_held.sql", &ids, &claims, &leases).fetch_all(db).await?;
+        for row in held {
+            verdicts.entry((row.job_id, row.claim)).or_insert(Verdict::Busy);
+        }
+    }
     Ok(reports.iter().map(|r| verdicts.get(&(r.job_id, r.claim)).copied().unwrap_or(Verdict::Stale)).collect())
 }

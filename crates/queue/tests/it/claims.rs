@@ -27,10 +27,15 @@ fn report(row: &store::ClaimedRow, lease_id: Uuid) -> Report {
         job_id: row.id,
         claim: row.claims,
         lease_id,
+        coalesced: row.coalesce_key.is_some(),
         ending: Ending::Succeeded,
         duration: Duration::ZERO,
         log: None,
     }
+}
+
+async fn complete(pool: &PgPool, reports: &[Report]) -> Vec<Verdict> {
+    store::complete(&mut pool.acquire().await.unwrap(), reports, true).await.unwrap()
 }
 
 async fn rescue(db: &TestDb) -> Vec<store::Rescued> {
@@ -77,7 +82,7 @@ async fn claim_and_complete_all(pool: PgPool) -> Vec<i64> {
         }
         let mut reports: Vec<Report> = rows.iter().map(|row| report(row, lease_id)).collect();
         while !reports.is_empty() {
-            let verdicts = store::complete(&pool, &reports).await.unwrap();
+            let verdicts = complete(&pool, &reports).await;
             assert!(!verdicts.contains(&Verdict::Stale));
             // Busy for a moment: a claimer with an older view of the row had a look at it.
             let mut verdicts = verdicts.into_iter();
@@ -100,10 +105,10 @@ async fn the_report_of_an_owner_that_was_taken_for_dead_is_refused() {
     let new = lease(&db.pool).await;
     let second = store::claim(&db.pool, &terms(), new, 10).await.unwrap();
 
-    assert_eq!(store::complete(&db.pool, &[report(&first[0], old)]).await.unwrap(), [Verdict::Stale]);
+    assert_eq!(complete(&db.pool, &[report(&first[0], old)]).await, [Verdict::Stale]);
     assert_eq!(count(&db, "SELECT count(*) FROM tally.jobs WHERE state = 'claimed'").await, 1);
 
-    let verdict = store::complete(&db.pool, &[report(&second[0], new)]).await.unwrap();
+    let verdict = complete(&db.pool, &[report(&second[0], new)]).await;
     assert!(matches!(verdict[..], [Verdict::Accepted { .. }]));
     assert_eq!(outcomes(&db, job).await, ["lost", "succeeded"]);
 }
@@ -115,7 +120,7 @@ async fn the_right_claim_under_another_lease_is_refused() {
     enqueue(&db, &Quick { n: 1 }).await;
     let mine = lease(&db.pool).await;
     let rows = store::claim(&db.pool, &terms(), mine, 10).await.unwrap();
-    assert_eq!(store::complete(&db.pool, &[report(&rows[0], Uuid::new_v4())]).await.unwrap(), [Verdict::Stale]);
+    assert_eq!(complete(&db.pool, &[report(&rows[0], Uuid::new_v4())]).await, [Verdict::Stale]);
     assert_eq!(count(&db, "SELECT count(*) FROM tally.jobs WHERE state = 'claimed'").await, 1);
 }
 
@@ -138,11 +143,11 @@ async fn a_late_report_of_an_interrupted_claim_does_not_end_the_next_claim_of_th
     let mine = lease(&db.pool).await;
     let first = store::claim(&db.pool, &terms(), mine, 1).await.unwrap();
     let interrupted = Report { ending: Ending::Interrupted, ..report(&first[0], mine) };
-    store::complete(&db.pool, std::slice::from_ref(&interrupted)).await.unwrap();
+    complete(&db.pool, std::slice::from_ref(&interrupted)).await;
     let second = store::claim(&db.pool, &terms(), mine, 1).await.unwrap();
     assert_eq!(second[0].attempt, first[0].attempt, "an interrupted attempt does not count");
 
-    assert_eq!(store::complete(&db.pool, &[interrupted]).await.unwrap(), [Verdict::Stale]);
+    assert_eq!(complete(&db.pool, &[interrupted]).await, [Verdict::Stale]);
     assert_eq!(count(&db, "SELECT count(*) FROM tally.jobs WHERE state = 'claimed'").await, 1);
 }
 
