@@ -42,7 +42,18 @@ ALTER TABLE tally.jobs
     DROP COLUMN unique_scope,
     DROP COLUMN permit_slot,
     DROP COLUMN cancel_requested_at,
-    DROP COLUMN cancel_reason;
+    DROP COLUMN cancel_reason,
+    DROP CONSTRAINT IF EXISTS jobs_claim_check,
+    DROP CONSTRAINT jobs_values_check,
+    ADD CHECK ((state = 'claimed') = (lease_id IS NOT NULL)),
+    ADD CHECK ((state = 'claimed') = (claimed_generation IS NOT NULL)),
+    ADD CHECK ((state = 'claimed') = (deadline_at IS NOT NULL)),
+    ADD CHECK (state IN ('ready', 'claimed')),
+    ADD CHECK (kind <> ''),
+    ADD CHECK (queue <> ''),
+    ADD CHECK (priority BETWEEN 0 AND 3),
+    ADD CHECK (attempt >= 0),
+    ADD CHECK (max_attempts > 0);
 DROP INDEX tally.jobs_claimed;
 CREATE INDEX jobs_claimed ON tally.jobs (deadline_at) WHERE state = 'claimed';
 DROP INDEX tally.jobs_ready;

@@ -370,20 +370,18 @@ CREATE TABLE tally.jobs (
     permit_slot integer,
     cancel_requested_at timestamp with time zone,
     cancel_reason text,
-    CONSTRAINT jobs_attempt_check CHECK ((attempt >= 0)),
-    CONSTRAINT jobs_check CHECK (((state = 'claimed'::text) = (lease_id IS NOT NULL))),
-    CONSTRAINT jobs_check1 CHECK (((state = 'claimed'::text) = (claimed_generation IS NOT NULL))),
-    CONSTRAINT jobs_check2 CHECK (((state = 'claimed'::text) = (deadline_at IS NOT NULL))),
-    CONSTRAINT jobs_check3 CHECK (((unique_key IS NULL) = (unique_scope IS NULL))),
-    CONSTRAINT jobs_check4 CHECK (((unique_key IS NULL) OR (coalesce_key IS NULL))),
-    CONSTRAINT jobs_check5 CHECK (((permit_slot IS NULL) OR (state = 'claimed'::text))),
-    CONSTRAINT jobs_check6 CHECK (((cancel_requested_at IS NULL) = (cancel_reason IS NULL))),
-    CONSTRAINT jobs_kind_check CHECK ((kind <> ''::text)),
-    CONSTRAINT jobs_max_attempts_check CHECK ((max_attempts > 0)),
-    CONSTRAINT jobs_priority_check CHECK (((priority >= 0) AND (priority <= 3))),
-    CONSTRAINT jobs_queue_check CHECK ((queue <> ''::text)),
-    CONSTRAINT jobs_state_check CHECK ((state = ANY (ARRAY['ready'::text, 'claimed'::text]))),
-    CONSTRAINT jobs_unique_scope_check CHECK ((unique_scope = ANY (ARRAY['waiting'::text, 'live'::text, 'any'::text])))
+    CONSTRAINT jobs_claim_check CHECK (
+CASE state
+    WHEN 'ready'::text THEN ((lease_id IS NULL) AND (claimed_generation IS NULL) AND (deadline_at IS NULL) AND (permit_slot IS NULL) AND (cancel_requested_at IS NULL))
+    WHEN 'claimed'::text THEN ((lease_id IS NOT NULL) AND (claimed_generation IS NOT NULL) AND (deadline_at IS NOT NULL) AND ((cancel_requested_at IS NULL) = (cancel_reason IS NULL)))
+    ELSE false
+END),
+    CONSTRAINT jobs_unique_check CHECK (
+CASE
+    WHEN (unique_key IS NULL) THEN (unique_scope IS NULL)
+    ELSE ((coalesce_key IS NULL) AND (unique_scope IS NOT NULL) AND (unique_scope = ANY (ARRAY['waiting'::text, 'live'::text, 'any'::text])))
+END),
+    CONSTRAINT jobs_values_check CHECK (((kind <> ''::text) AND (queue <> ''::text) AND ((priority >= 0) AND (priority <= 3)) AND (attempt >= 0) AND (max_attempts > 0)))
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0');
 
@@ -2950,7 +2948,7 @@ CREATE TABLE tally.job_permits (
     job_id bigint,
     claim bigint,
     lease_id uuid,
-    CONSTRAINT job_permits_check CHECK ((((job_id IS NULL) = (claim IS NULL)) AND ((job_id IS NULL) = (lease_id IS NULL)))),
+    CONSTRAINT job_permits_holder_check CHECK ((((job_id IS NULL) = (claim IS NULL)) AND ((job_id IS NULL) = (lease_id IS NULL)))),
     CONSTRAINT job_permits_slot_check CHECK ((slot > 0))
 )
 WITH (fillfactor='50');

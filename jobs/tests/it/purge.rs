@@ -74,16 +74,16 @@ const QUARANTINE: Case = Case {
 const HISTORY: Case = Case {
     what: "job_history",
     days: 14.0,
-    insert: "INSERT INTO tally.job_history (job_id, kind, user_id, attempt, outcome, queued_at, started_at, finished_at, lease_id)
-             VALUES (1, $2, $1, 1, 'succeeded', now(), now(), now() - make_interval(secs => $3 * 86400), gen_random_uuid())",
+    insert: "INSERT INTO tally.job_history (job_id, claim, queue, kind, user_id, attempt, outcome, queued_at, started_at, finished_at, lease_id)
+             VALUES (1, 1, 'default', $2, $1, 1, 'succeeded', now(), now(), now() - make_interval(secs => $3 * 86400), gen_random_uuid())",
     left: "SELECT kind FROM tally.job_history WHERE kind <> 'purge_expired' ORDER BY 1",
 };
 
 const DEAD: Case = Case {
     what: "dead_jobs",
     days: 60.0,
-    insert: "INSERT INTO tally.dead_jobs (job_id, kind, queue, user_id, payload, priority, attempts, max_attempts, reason, created_at, dead_at)
-             VALUES (1, $2, 'default', $1, '{}', 1, 1, 1, 'failed', now(), now() - make_interval(secs => $3 * 86400))",
+    insert: "INSERT INTO tally.dead_jobs (job_id, claims, kind, queue, user_id, payload, priority, attempts, max_attempts, reason, created_at, dead_at)
+             VALUES (1, 1, $2, 'default', $1, '{}', 1, 1, 1, 'failed', now(), now() - make_interval(secs => $3 * 86400))",
     left: "SELECT kind FROM tally.dead_jobs ORDER BY 1",
 };
 

@@ -10,4 +10,6 @@ INSERT INTO tally.schedules (name, kind, queue, priority, max_attempts, cron, ti
 VALUES ('nightly', 'work', 'default', 1, 1, '0 0 * * *', 'UTC', '{}', 'skip', 'skip', now());
 INSERT INTO tally.schedule_fires (schedule, fire_at, job_id, outcome, fired_at) VALUES ('nightly', now(), 1, 'enqueued', now());
 INSERT INTO tally.paused_queues (queue, paused_at, reason) VALUES ('default', now(), 'test');
+INSERT INTO tally.paused_kinds (kind, paused_at, reason) VALUES ('work', now(), 'test');
+INSERT INTO tally.queue_caps (queue, tenant_cap, updated_at) VALUES ('default', 1, now());
 INSERT INTO tally.backfills (mode, method) VALUES ('all', 'scan');

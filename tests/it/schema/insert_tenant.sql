@@ -114,10 +114,14 @@ WITH u AS (
 ), jobs AS (
     INSERT INTO tally.jobs (kind, queue, user_id, coalesce_key, run_at, created_at) SELECT 'work', 'default', user_id, 'key', t, t FROM k
 ), job_history AS (
-    INSERT INTO tally.job_history (job_id, kind, user_id, attempt, outcome, queued_at, started_at, finished_at, lease_id)
-    SELECT 1, 'work', user_id, 1, 'succeeded', t, t, t, agent_id FROM k
+    INSERT INTO tally.job_history (job_id, claim, kind, queue, user_id, attempt, outcome, queued_at, started_at, finished_at, lease_id)
+    SELECT 1, 1, 'work', 'default', user_id, 1, 'succeeded', t, t, t, agent_id FROM k
 ), dead_jobs AS (
-    INSERT INTO tally.dead_jobs (job_id, kind, queue, user_id, payload, priority, attempts, max_attempts, reason, created_at, dead_at)
-    SELECT 1, 'work', 'default', user_id, '{}', 1, 1, 1, 'failed', t, t FROM k
+    INSERT INTO tally.dead_jobs (job_id, claims, kind, queue, user_id, payload, priority, attempts, max_attempts, reason, created_at, dead_at)
+    SELECT 1, 1, 'work', 'default', user_id, '{}', 1, 1, 1, 'failed', t, t FROM k
+), job_keys AS (
+    INSERT INTO tally.job_keys (kind, tenant, key, job_id) SELECT 'work', user_id, 'key', 1 FROM k
+), job_permits AS (
+    INSERT INTO tally.job_permits (queue, tenant, slot) SELECT 'default', user_id, 1 FROM k
 )
 SELECT user_id, agent_id, call_id, spare_contact_id, spare_call_id, notification_id, endpoint_id FROM k

@@ -3,7 +3,11 @@
 use super::{Case, case};
 
 /// What a claimed job has, all or nothing.
-const CLAIMED: &str = "state = 'claimed', lease_id = gen_random_uuid(), claimed_generation = 1, deadline_at = now()";
+macro_rules! claimed {
+    () => {
+        "state = 'claimed', lease_id = gen_random_uuid(), claimed_generation = 1, deadline_at = now()"
+    };
+}
 
 pub(super) const CASES: &[Case] = &[
     case(
@@ -221,33 +225,58 @@ pub(super) const CASES: &[Case] = &[
     case(
         "tally.job_history",
         "job_history_outcome_check",
-        &["outcome = 'cancelled'"],
-        &["outcome = 'failed'", "outcome = 'interrupted'", "outcome = 'lost'", "outcome = 'dead'"],
+        &["outcome = 'running'"],
+        &["outcome = 'failed'", "outcome = 'snoozed'", "outcome = 'lost'", "outcome = 'dead'", "outcome = 'cancelled'"],
     ),
-    case("tally.jobs", "jobs_attempt_check", &["attempt = -1"], &["attempt = 1"]),
+    case("tally.job_keys", "job_keys_key_check", &["key = ''"], &["key = 'other'"]),
+    case(
+        "tally.job_permits",
+        "job_permits_holder_check",
+        &["job_id = 1", "claim = 1", "lease_id = gen_random_uuid()", "job_id = 1, claim = 1"],
+        &["job_id = 1, claim = 1, lease_id = gen_random_uuid()"],
+    ),
+    case("tally.job_permits", "job_permits_slot_check", &["slot = 0"], &["slot = 2"]),
     case(
         "tally.jobs",
-        "jobs_check",
-        &["lease_id = gen_random_uuid()", "state = 'claimed', claimed_generation = 1, deadline_at = now()"],
-        &[CLAIMED],
+        "jobs_claim_check",
+        &[
+            "state = 'done'",
+            "lease_id = gen_random_uuid()",
+            "claimed_generation = 1",
+            "deadline_at = now()",
+            "permit_slot = 1",
+            "cancel_requested_at = now(), cancel_reason = 'no need'",
+            "state = 'claimed', claimed_generation = 1, deadline_at = now()",
+            "state = 'claimed', lease_id = gen_random_uuid(), deadline_at = now()",
+            "state = 'claimed', lease_id = gen_random_uuid(), claimed_generation = 1",
+            concat!(claimed!(), ", cancel_requested_at = now()"),
+        ],
+        &[
+            claimed!(),
+            concat!(claimed!(), ", permit_slot = 1"),
+            concat!(claimed!(), ", cancel_requested_at = now(), cancel_reason = 'no need'"),
+        ],
     ),
     case(
         "tally.jobs",
-        "jobs_check1",
-        &["claimed_generation = 1", "state = 'claimed', lease_id = gen_random_uuid(), deadline_at = now()"],
-        &[CLAIMED],
+        "jobs_unique_check",
+        &[
+            "unique_scope = 'live'",
+            "unique_key = 'key', unique_scope = 'live'",
+            "unique_key = 'key', coalesce_key = NULL",
+            "unique_key = 'key', unique_scope = 'ever', coalesce_key = NULL",
+        ],
+        &[
+            "unique_key = 'key', unique_scope = 'waiting', coalesce_key = NULL",
+            "unique_key = 'key', unique_scope = 'any', coalesce_key = NULL",
+        ],
     ),
     case(
         "tally.jobs",
-        "jobs_check2",
-        &["deadline_at = now()", "state = 'claimed', lease_id = gen_random_uuid(), claimed_generation = 1"],
-        &[CLAIMED],
+        "jobs_values_check",
+        &["kind = ''", "queue = ''", "priority = -1", "priority = 4", "attempt = -1", "max_attempts = 0"],
+        &["kind = 'other'", "queue = 'other'", "priority = 0", "priority = 3", "attempt = 1", "max_attempts = 1"],
     ),
-    case("tally.jobs", "jobs_kind_check", &["kind = ''"], &["kind = 'other'"]),
-    case("tally.jobs", "jobs_max_attempts_check", &["max_attempts = 0"], &["max_attempts = 1"]),
-    case("tally.jobs", "jobs_priority_check", &["priority = -1", "priority = 4"], &["priority = 0", "priority = 3"]),
-    case("tally.jobs", "jobs_queue_check", &["queue = ''"], &["queue = 'other'"]),
-    case("tally.jobs", "jobs_state_check", &["state = 'done'"], &[CLAIMED]),
     case(
         "tally.provider_accounts",
         "provider_accounts_account_sid_check",
@@ -291,6 +320,7 @@ pub(super) const CASES: &[Case] = &[
         &["provider = 'analysis', account_sid = NULL"],
         &["provider = 'bolna', account_sid = NULL"],
     ),
+    case("tally.queue_caps", "queue_caps_tenant_cap_check", &["tenant_cap = 0"], &["tenant_cap = 2"]),
     case("tally.provider_checks", "provider_checks_checks_check", &["checks = 0"], &["checks = 2"]),
     case(
         "tally.provider_checks",
