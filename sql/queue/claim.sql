@@ -42,7 +42,7 @@ WITH lease AS (
         AND k.tenant = coalesce(c.user_id, '00000000-0000-0000-0000-000000000000') AND k.key = c.unique_key
         AND k.job_id = c.id
 )
-SELECT id AS "id!", kind AS "kind!", user_id, coalesce_key, payload AS "payload!", priority AS "priority!",
+SELECT id AS "id!", kind AS "kind!", user_id, coalesce_key, payload AS "payload!: sqlx::types::Json<Box<RawValue>>", priority AS "priority!",
     run_at AS "run_at!", attempt AS "attempt!", claims AS "claims!", max_attempts AS "max_attempts!", trace, permit_slot,
     extract(epoch FROM greatest(now() - run_at, interval '0'))::float8 AS "wait_seconds!"
 FROM claimed

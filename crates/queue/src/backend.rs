@@ -6,9 +6,10 @@
 //! never delays a heartbeat.
 
 use std::{
+    collections::VecDeque,
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use apalis_core::{
@@ -22,13 +23,19 @@ use tokio::sync::mpsc;
 /// when the channel does.
 pub(crate) struct ChannelBackend<Args, Layer> {
     // Shared, since the monitor builds a worker anew when it restarts one.
-    tasks: Arc<Mutex<mpsc::Receiver<Task<Args>>>>,
+    tasks: Arc<Mutex<Tasks<Args>>>,
     layer: Layer,
 }
 
+/// Tasks arrive in batches and are given out one by one.
+struct Tasks<Args> {
+    batches: mpsc::Receiver<Vec<Task<Args>>>,
+    rest: VecDeque<Task<Args>>,
+}
+
 impl<Args, Layer> ChannelBackend<Args, Layer> {
-    pub(crate) fn new(tasks: mpsc::Receiver<Task<Args>>, layer: Layer) -> Self {
-        Self { tasks: Arc::new(Mutex::new(tasks)), layer }
+    pub(crate) fn new(batches: mpsc::Receiver<Vec<Task<Args>>>, layer: Layer) -> Self {
+        Self { tasks: Arc::new(Mutex::new(Tasks { batches, rest: VecDeque::new() })), layer }
     }
 }
 
@@ -48,7 +55,15 @@ impl<Args, Layer> Backend for ChannelBackend<Args, Layer> {
 
     fn poll_next(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Option<Result<Self::Task, Self::Error>>> {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        tasks.poll_recv(cx).map(|task| task.map(Ok))
+        loop {
+            if let Some(task) = tasks.rest.pop_front() {
+                return Poll::Ready(Some(Ok(task)));
+            }
+            match ready!(tasks.batches.poll_recv(cx)) {
+                Some(batch) => tasks.rest = batch.into(),
+                None => return Poll::Ready(None),
+            }
+        }
     }
 
     /// Called when the channel has ended and all handlers are through. The

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -56,12 +56,11 @@ impl Ticket {
 #[derive(Clone)]
 pub struct ClaimedJob {
     pub(crate) ticket: Arc<Ticket>,
-    pub(crate) payload: Value,
+    pub(crate) payload: Box<RawValue>,
 }
 
 impl ClaimedJob {
     pub(crate) fn new(row: ClaimedRow, queue: Arc<str>, lease: Arc<Lease>, places: Places) -> Self {
-        let run_trace = TraceContext::of_run(row.trace.as_deref());
         let info = JobInfo {
             id: row.id,
             kind: row.kind,
@@ -71,8 +70,8 @@ impl ClaimedJob {
             lease_id: lease.id,
             user_id: row.user_id,
             key: row.coalesce_key,
+            run_trace: TraceContext::of_run(row.trace.as_deref()),
             trace: row.trace,
-            run_trace: run_trace.to_string(),
         };
         let cancel = lease.lost.child_token();
         let ticket = Ticket {
@@ -86,7 +85,7 @@ impl ClaimedJob {
             capped: row.permit_slot.is_some(),
             _places: places,
         };
-        Self { ticket: Arc::new(ticket), payload: row.payload }
+        Self { ticket: Arc::new(ticket), payload: row.payload.0 }
     }
 }
 

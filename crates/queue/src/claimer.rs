@@ -38,13 +38,20 @@ const BATCH: usize = 500;
 pub(crate) struct InFlight(Arc<Mutex<HashMap<(i64, i64), CancellationToken>>>);
 
 impl InFlight {
-    fn add(&self, job: &ClaimedJob) {
-        let ticket = &job.ticket;
-        self.lock().insert((ticket.info.id, ticket.info.claim), ticket.cancel.clone());
+    fn add(&self, jobs: &[ClaimedJob]) {
+        let tickets = jobs.iter().map(|job| &job.ticket);
+        self.lock().extend(tickets.map(|ticket| ((ticket.info.id, ticket.info.claim), ticket.cancel.clone())));
     }
 
     pub(crate) fn remove(&self, job_id: i64, claim: i64) {
         self.lock().remove(&(job_id, claim));
+    }
+
+    pub(crate) fn remove_all(&self, claims: &[(i64, i64)]) {
+        let mut held = self.lock();
+        for claim in claims {
+            held.remove(claim);
+        }
     }
 
     /// Ends the run of a claim, if it is held here.
@@ -74,7 +81,7 @@ pub(crate) struct Claimer {
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) kinds: KindLimits,
     pub(crate) in_flight: InFlight,
-    pub(crate) jobs: mpsc::Sender<Task<ClaimedJob>>,
+    pub(crate) jobs: mpsc::Sender<Vec<Task<ClaimedJob>>>,
     pub(crate) hint: HintListener,
     pub(crate) stop: CancellationToken,
 }
@@ -199,22 +206,20 @@ impl Claimer {
             let Some(permit) = permits.split(1) else { break };
             wait.record(row.wait_seconds);
             let places = Places { _queue: permit, _kind: reserved.take(&row.kind) };
-            let job = ClaimedJob::new(row, Arc::clone(&queue), Arc::clone(lease), places);
-            self.in_flight.add(&job);
-            jobs.push(job);
+            jobs.push(ClaimedJob::new(row, Arc::clone(&queue), Arc::clone(lease), places));
         }
         drop(permits);
-        for job in jobs {
-            let id = TaskId::from_int(u64::try_from(job.ticket.info.id).unwrap_or(0));
-            let attempt = usize::try_from(job.ticket.info.attempt).unwrap_or(1).saturating_sub(1);
-            let task = TaskBuilder::new(job).task_id(id).attempt(attempt).build();
-            // The channel has room for every permit. It is closed only when the
-            // worker is gone; then the lease ends with the process.
-            if self.jobs.send(task).await.is_err() {
-                return;
-            }
-        }
+        self.in_flight.add(&jobs);
+        let tasks = jobs.into_iter().map(task_of).collect();
+        // Closed only when the worker is gone; then the lease ends with the process.
+        let _ = self.jobs.send(tasks).await;
     }
+}
+
+fn task_of(job: ClaimedJob) -> Task<ClaimedJob> {
+    let id = TaskId::from_int(u64::try_from(job.ticket.info.id).unwrap_or(0));
+    let attempt = usize::try_from(job.ticket.info.attempt).unwrap_or(1).saturating_sub(1);
+    TaskBuilder::new(job).task_id(id).attempt(attempt).build()
 }
 
 /// Bounds a statement. The server's own limit is shorter, so that what has not

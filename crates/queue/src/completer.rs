@@ -1,6 +1,6 @@
 //! The task that writes how attempts ended, many in one statement.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Borrow, collections::HashMap, sync::Arc, time::Duration};
 
 use sqlx::PgPool;
 use tokio::sync::mpsc;
@@ -76,14 +76,23 @@ impl Completer {
         if batch.is_empty() {
             return batch;
         }
-        let reports: Vec<Report> = batch.iter().map(|f| f.report.clone()).collect();
         // A handler's own transaction may still hold its row, and what was in the
         // way the last time may be in the way again: neither is worth a wait.
         let outright = batch.iter().all(|f| f.settled_at.is_none() && !f.resent);
-        match in_time(self.complete(&reports, outright)).await {
+        match in_time(self.complete(&batch, outright)).await {
             Ok(verdicts) => {
                 pace.reset();
-                batch.into_iter().zip(verdicts).filter_map(|(f, verdict)| self.settle(f, verdict)).collect()
+                let mut tally = Tally::default();
+                let again: Vec<Finished> = batch
+                    .into_iter()
+                    .zip(verdicts)
+                    .filter_map(|(f, verdict)| self.settle(f, verdict, &mut tally))
+                    .collect();
+                self.in_flight.remove_all(&tally.over);
+                if tally.freed_permit {
+                    self.hint.ring();
+                }
+                again
             }
             Err(error) if is_our_fault(&error) => self.split(batch, &error, pace).await,
             Err(error) => {
@@ -97,7 +106,7 @@ impl Completer {
         }
     }
 
-    async fn complete(&self, reports: &[Report], outright: bool) -> Result<Vec<Verdict>, sqlx::Error> {
+    async fn complete(&self, reports: &[Finished], outright: bool) -> Result<Vec<Verdict>, sqlx::Error> {
         let mut connection = self.db.acquire().await?;
         store::complete(&mut connection, reports, outright).await
     }
@@ -119,7 +128,7 @@ impl Completer {
     }
 
     /// Counts one verdict; gives the report back when it must be repeated.
-    fn settle(&self, finished: Finished, verdict: Verdict) -> Option<Finished> {
+    fn settle(&self, finished: Finished, verdict: Verdict, tally: &mut Tally) -> Option<Finished> {
         let Finished { info, report, settled_at, resent, capped } = &finished;
         let outcome = match (verdict, *settled_at) {
             (Verdict::Busy, _) => return Some(finished),
@@ -143,13 +152,10 @@ impl Completer {
                 None
             }
         };
-        self.in_flight.remove(info.id, info.claim);
-        if *capped {
-            self.hint.ring();
-        }
+        tally.over.push((info.id, info.claim));
+        tally.freed_permit |= *capped;
         if let Some(outcome) = outcome {
-            metrics::counter!(FINISHED, "job" => info.kind.clone(), "outcome" => outcome).increment(1);
-            metrics::histogram!(DURATION, "job" => info.kind.clone()).record(report.duration.as_secs_f64());
+            tally.count(&info.kind, outcome, report.duration);
         }
         None
     }
@@ -158,6 +164,36 @@ impl Completer {
         if self.scheduled_kinds.iter().any(|scheduled| scheduled == kind) {
             metrics::gauge!(CRON_SUCCESS, "job" => kind.to_owned()).set(at_epoch_seconds);
         }
+    }
+}
+
+/// What a batch adds to the metrics and to what is in flight.
+#[derive(Default)]
+struct Tally {
+    over: Vec<(i64, i64)>,
+    freed_permit: bool,
+    /// Looked up once per batch; a batch seldom has many kinds.
+    metrics: HashMap<String, (metrics::Histogram, HashMap<&'static str, metrics::Counter>)>,
+}
+
+impl Tally {
+    fn count(&mut self, kind: &str, outcome: &'static str, duration: Duration) {
+        if !self.metrics.contains_key(kind) {
+            let durations = metrics::histogram!(DURATION, "job" => kind.to_owned());
+            self.metrics.insert(kind.to_owned(), (durations, HashMap::new()));
+        }
+        let Some((durations, outcomes)) = self.metrics.get_mut(kind) else { return };
+        durations.record(duration.as_secs_f64());
+        outcomes
+            .entry(outcome)
+            .or_insert_with(|| metrics::counter!(FINISHED, "job" => kind.to_owned(), "outcome" => outcome))
+            .increment(1);
+    }
+}
+
+impl Borrow<Report> for Finished {
+    fn borrow(&self) -> &Report {
+        &self.report
     }
 }
 

@@ -132,7 +132,7 @@ enum Answer {
 
 /// Decides when the next unit runs.
 struct Pump {
-    units: mpsc::Sender<Task<Unit>>,
+    units: mpsc::Sender<Vec<Task<Unit>>>,
     answers: mpsc::UnboundedReceiver<Answer>,
     hint: HintListener,
     signals: Signals,
@@ -160,7 +160,7 @@ impl Pump {
                 self.wanted -= 1;
                 self.running += 1;
                 self.look_at = Instant::now() + self.idle.step();
-                if self.units.send(Task::new(Unit)).await.is_err() {
+                if self.units.send(vec![Task::new(Unit)]).await.is_err() {
                     return;
                 }
             }

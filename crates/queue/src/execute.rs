@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::{claimed::ClaimedJob, context::JobContext, job::RunError, registry::Jobs, trace::TraceContext};
+use crate::{claimed::ClaimedJob, context::JobContext, job::RunError, registry::Jobs};
 
 /// Signals from the runner to all handlers.
 #[derive(Debug, Clone)]
@@ -29,7 +29,8 @@ pub(crate) async fn execute<S: Send + Sync + 'static>(
         return Err(RunError::Interrupted);
     }
     let kind = jobs.registry.get(&ticket.info.kind).ok_or(RunError::UnknownKind)?;
-    let cancelled = ticket.cancel.child_token();
+    // Tells what the handler started elsewhere that the run is over.
+    let cancelled = ticket.cancel.clone();
     let _cancel_at_the_end = cancelled.clone().drop_guard();
     let context = JobContext {
         state: Arc::clone(&jobs.state),
@@ -39,7 +40,7 @@ pub(crate) async fn execute<S: Send + Sync + 'static>(
         log: ticket.log.clone(),
         started: Instant::now(),
     };
-    let trace = TraceContext::parse(&ticket.info.run_trace).unwrap_or_else(TraceContext::root);
+    let trace = ticket.info.run_trace;
     let span = tracing::info_span!(
         "job",
         id = ticket.info.id,
@@ -50,7 +51,7 @@ pub(crate) async fn execute<S: Send + Sync + 'static>(
         span_id = format_args!("{:016x}", trace.span_id),
         parent = ticket.info.trace,
     );
-    let run = trace.scope(ticket.log.scope((kind.run)(payload, context)?.instrument(span)));
+    let run = trace.scope(ticket.log.scope((kind.run)(&payload, context)?.instrument(span)));
     tokio::select! {
         // The result first: a run that ended as it was called off did end.
         biased;

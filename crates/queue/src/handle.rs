@@ -1,6 +1,6 @@
 //! The handle through which jobs are enqueued.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -77,10 +77,7 @@ impl Queue {
                 }
             }
         }
-        for (job, enqueued) in jobs.iter().zip(&enqueued) {
-            let name = if enqueued.is_some_and(Enqueued::is_inserted) { ENQUEUED } else { DUPLICATES };
-            metrics::counter!(name, "job" => job.kind.clone()).increment(1);
-        }
+        count_enqueued(jobs, &enqueued);
         enqueued.into_iter().collect::<Option<_>>().ok_or(QueueError::Busy)
     }
 
@@ -206,5 +203,16 @@ impl Queue {
 
     pub(crate) fn hint_source(&self) -> &Hint {
         &self.hint
+    }
+}
+
+fn count_enqueued(jobs: &[NewJob], enqueued: &[Option<Enqueued>]) {
+    let mut counts: HashMap<(&str, bool), u64> = HashMap::new();
+    for (job, enqueued) in jobs.iter().zip(enqueued) {
+        *counts.entry((&job.kind, enqueued.is_some_and(Enqueued::is_inserted))).or_default() += 1;
+    }
+    for ((kind, inserted), count) in counts {
+        let name = if inserted { ENQUEUED } else { DUPLICATES };
+        metrics::counter!(name, "job" => kind.to_owned()).increment(count);
     }
 }

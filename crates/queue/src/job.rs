@@ -5,7 +5,7 @@ use std::{future::Future, time::Duration};
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use crate::{context::JobContext, error::BoxError, error::chain, pace::Backoff};
+use crate::{context::JobContext, error::BoxError, error::chain, pace::Backoff, trace::TraceContext};
 
 /// A kind of job. The value is the payload.
 pub trait Job: Serialize + DeserializeOwned + Send + 'static {
@@ -96,8 +96,8 @@ pub struct JobInfo {
     pub key: Option<String>,
     /// W3C `traceparent` of whoever enqueued it.
     pub trace: Option<String>,
-    /// Span of this run, as W3C `traceparent`; what it enqueues carries it.
-    pub run_trace: String,
+    /// Span of this run; what it enqueues carries it.
+    pub run_trace: TraceContext,
 }
 
 /// How a run ended, as the layers between handler and acknowledgement pass it on.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::{FutureExt, future::BoxFuture};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     context::JobContext,
@@ -12,7 +12,7 @@ use crate::{
     pace::Backoff,
 };
 
-type Run<S> = fn(Value, JobContext<S>) -> Result<BoxFuture<'static, Result<(), RunError>>, RunError>;
+type Run<S> = fn(&RawValue, JobContext<S>) -> Result<BoxFuture<'static, Result<(), RunError>>, RunError>;
 
 /// What the queue knows of one kind.
 pub(crate) struct Kind<S> {
@@ -87,10 +87,10 @@ impl<S> std::fmt::Debug for Registry<S> {
 }
 
 fn run<J: Job>(
-    payload: Value,
+    payload: &RawValue,
     ctx: JobContext<J::State>,
 ) -> Result<BoxFuture<'static, Result<(), RunError>>, RunError> {
-    let job: J = serde_json::from_value(payload).map_err(|error| {
+    let job: J = serde_json::from_str(payload.get()).map_err(|error| {
         // The message itself may quote the payload, so only its class is told.
         RunError::Undecodable(format!("{:?} error for kind {}", error.classify(), J::KIND))
     })?;

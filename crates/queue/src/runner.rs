@@ -342,7 +342,8 @@ impl<S: Send + Sync + 'static> Parts<S> {
         finished: &mpsc::Sender<Finished>,
         tasks: &mut Vec<BoxFuture<'static, ()>>,
     ) -> Monitor {
-        let (sender, receiver) = mpsc::channel(concurrency);
+        // Every claim sends one batch; permits bound what is in them.
+        let (sender, receiver) = mpsc::channel(4);
         let claimer = Claimer {
             db: own_pool(&self.options, 1),
             terms: ClaimTerms {

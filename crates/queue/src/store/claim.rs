@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
-use sqlx::{PgExecutor, PgPool};
+use serde_json::{Value, value::RawValue};
+use sqlx::{PgExecutor, PgPool, types::Json};
 use uuid::Uuid;
 
 /// What a claimer asks for.
@@ -70,7 +70,7 @@ pub struct ClaimedRow {
     /// Key of a coalesced job.
     pub coalesce_key: Option<String>,
     /// Its payload.
-    pub payload: Value,
+    pub payload: Json<Box<RawValue>>,
     /// 0 runs first, 3 last.
     pub priority: i16,
     /// When it was due.

@@ -1,6 +1,6 @@
 //! Reporting how attempts ended.
 
-use std::{collections::HashMap, time::Duration};
+use std::{borrow::Borrow, collections::HashMap, time::Duration};
 
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -104,7 +104,12 @@ pub enum Verdict {
 /// # Errors
 /// Of the database. The reports may have been applied all the same; then
 /// reporting them again gives [`Verdict::Stale`].
-pub async fn complete(db: &mut PgConnection, reports: &[Report], outright: bool) -> Result<Vec<Verdict>, sqlx::Error> {
+pub async fn complete<R: Borrow<Report>>(
+    db: &mut PgConnection,
+    reports: &[R],
+    outright: bool,
+) -> Result<Vec<Verdict>, sqlx::Error> {
+    let reports: Vec<&Report> = reports.iter().map(Borrow::borrow).collect();
     let ids: Vec<i64> = reports.iter().map(|r| r.job_id).collect();
     let claims: Vec<i64> = reports.iter().map(|r| r.claim).collect();
     let leases: Vec<Uuid> = reports.iter().map(|r| r.lease_id).collect();

@@ -1,32 +1,32 @@
 //! Adding jobs.
 
 use serde_json::Value;
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::{PgConnection, PgExecutor, types::Json};
 use uuid::Uuid;
 
 use crate::new_job::{Enqueued, NewJob};
 
 /// Adds jobs in one statement; `None` where another job holds the key.
 pub(crate) async fn enqueue(db: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec<Option<Enqueued>>, sqlx::Error> {
-    let kinds: Vec<String> = jobs.iter().map(|j| j.kind.clone()).collect();
-    let queues: Vec<String> = jobs.iter().map(|j| j.queue.clone()).collect();
+    let kinds: Vec<&str> = jobs.iter().map(|j| j.kind.as_str()).collect();
+    let queues: Vec<&str> = jobs.iter().map(|j| j.queue.as_str()).collect();
     let users: Vec<Option<Uuid>> = jobs.iter().map(|j| j.user_id).collect();
-    let payloads: Vec<Value> = jobs.iter().map(|j| j.payload.clone()).collect();
+    let payloads: Vec<Json<&Value>> = jobs.iter().map(|j| Json(&j.payload)).collect();
     let priorities: Vec<i16> = jobs.iter().map(|j| j.priority).collect();
     let delays: Vec<f64> = jobs.iter().map(|j| j.run_after.as_secs_f64()).collect();
     let attempts: Vec<i32> = jobs.iter().map(|j| j.max_attempts).collect();
-    let traces: Vec<Option<String>> = jobs.iter().map(|j| j.trace.clone()).collect();
+    let traces: Vec<Option<&str>> = jobs.iter().map(|j| j.trace.as_deref()).collect();
     if jobs.iter().all(|job| job.unique.is_none()) {
         let rows = sqlx::query_file!(
             "../../sql/queue/enqueue.sql",
-            &kinds,
-            &queues,
+            &kinds as &[&str],
+            &queues as &[&str],
             &users as &[Option<Uuid>],
-            &payloads,
+            &payloads as &[Json<&Value>],
             &priorities,
             &delays,
             &attempts,
-            &traces as &[Option<String>],
+            &traces as &[Option<&str>],
         )
         .fetch_all(db)
         .await?;
@@ -38,14 +38,14 @@ pub(crate) async fn enqueue(db: &mut PgConnection, jobs: &[NewJob]) -> Result<Ve
     let windows: Vec<Option<f64>> = unique().map(|u| u.and_then(|u| u.window_seconds())).collect();
     let rows = sqlx::query_file!(
         "../../sql/queue/enqueue_unique.sql",
-        &kinds,
-        &queues,
+        &kinds as &[&str],
+        &queues as &[&str],
         &users as &[Option<Uuid>],
-        &payloads,
+        &payloads as &[Json<&Value>],
         &priorities,
         &delays,
         &attempts,
-        &traces as &[Option<String>],
+        &traces as &[Option<&str>],
         &keys as &[Option<String>],
         &scopes as &[Option<String>],
         &windows as &[Option<f64>],
