@@ -1,6 +1,7 @@
 //! The queue from outside: what happens to jobs, drains and schedules.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod apalis;
 mod claims;
 mod coalescing;
 mod completion;
@@ -8,6 +9,9 @@ mod cron;
 mod drains;
 mod endings;
 mod faults;
+mod lanes;
 mod schedules;
 mod scripted;
 mod statistics;
+mod unique;
+mod upkeep;
