@@ -93,8 +93,8 @@ async fn a02_retry_after_is_honoured_and_counts_as_an_attempt() {
 }
 
 /// There, claims that wait behind a concurrency limit are taken for lost: 10 jobs
-/// make 29 runs. Broken by hand: with twice as many permits as the worker has
-/// places and heartbeats sent by the claimer, jobs are lost here too.
+/// make 29 runs. Broken by hand: with a lease that beats a thousand times slower,
+/// jobs run again and again here too.
 #[tokio::test(flavor = "multi_thread")]
 async fn a03_slow_jobs_behind_a_limit_run_once_each() {
     let db = TestDb::new().await;
@@ -122,7 +122,7 @@ async fn a03_slow_jobs_behind_a_limit_run_once_each() {
 }
 
 /// There, a process that comes back under its name keeps what it lost claimed for
-/// ever. Broken by hand: with the label in place of the random id of the lease.
+/// ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn a04_a_restart_under_the_same_name_takes_back_what_the_first_start_held() {
     let db = TestDb::new().await;
@@ -308,7 +308,8 @@ async fn a13_a_database_that_is_away_is_no_panic() {
 }
 
 /// There, nothing beats and nothing is acknowledged while a worker drains.
-/// Broken by hand: with the keeper released when the drain begins.
+/// Broken by hand: with a lease that beats a thousand times slower, the other
+/// process takes what the draining one runs.
 #[tokio::test(flavor = "multi_thread")]
 async fn a14_a_draining_process_keeps_its_lease_and_reports() {
     let db = TestDb::new().await;
