@@ -5,7 +5,8 @@
 //!   transaction of the effect ([`JobContext::complete_in`]).
 //! * **Drains** ([`Drain`]) are standing work without rows: repeated while a
 //!   query finds something.
-//! * **Schedules** ([`ScheduleSpec`], [`Scheduler`]) fire each due time once.
+//! * **Schedules** ([`ScheduleSpec`], [`Scheduler`]) fire each due time once;
+//!   [`schedules`] is what an operator sees and does of them.
 //!
 //! A [`Runner`] starts all of it. Each process start has a random lease; a claim
 //! is named by (job, claims, lease), and every write that ends one carries that
@@ -23,18 +24,22 @@ mod cron_field;
 mod drain;
 mod error;
 mod execute;
+mod fire;
 mod handle;
 mod hint;
+mod jitter;
 mod job;
 mod lease;
 mod new_job;
 mod pace;
 mod panic;
+mod policy;
 mod registry;
 mod rescuer;
 mod runner;
 mod schedule;
 mod scheduler;
+pub mod schedules;
 mod stats;
 pub mod store;
 mod telemetry;
@@ -50,9 +55,10 @@ pub use job::{Job, JobError, JobInfo};
 pub use lease::LeaseTiming;
 pub use new_job::NewJob;
 pub use pace::Backoff;
+pub use policy::{Fold, Gap, Missed, Overlap, PolicyError};
 pub use registry::Registry;
 pub use runner::{Runner, RunnerBuilder, Timing};
-pub use schedule::{Missed, Overlap, ScheduleSpec};
+pub use schedule::ScheduleSpec;
 pub use scheduler::Scheduler;
 pub use stats::{DeadStats, QueueStats, ScheduleStats, Stats, stats};
 pub use telemetry::{Counters, describe_metrics};

@@ -11,6 +11,9 @@ pub(crate) const STALE: &str = "tallyline_job_stale_completions_total";
 pub(crate) const DRAIN_UNITS: &str = "tallyline_drain_units_total";
 pub(crate) const CRON_SUCCESS: &str = "tallyline_cron_last_success_timestamp_seconds";
 pub(crate) const CRON_MISSED: &str = "tallyline_cron_missed_fires_total";
+pub(crate) const CRON_FIRES: &str = "tallyline_cron_fires_total";
+pub(crate) const CRON_LATENESS: &str = "tallyline_cron_lateness_seconds";
+pub(crate) const CRON_ERRORS: &str = "tallyline_cron_errors_total";
 pub(crate) const DB_ERRORS: &str = "tallyline_queue_db_errors_total";
 
 /// Registers help texts with the installed recorder. Call it once, after that.
@@ -24,6 +27,19 @@ pub fn describe_metrics() {
     metrics::describe_counter!(DRAIN_UNITS, "Units of standing work, by drain and outcome: worked, idle, failed");
     metrics::describe_gauge!(CRON_SUCCESS, metrics::Unit::Seconds, "When a scheduled kind last succeeded, Unix time");
     metrics::describe_counter!(CRON_MISSED, "Fires that were not made up for, by kind");
+    metrics::describe_counter!(
+        CRON_FIRES,
+        "Times that came due, by schedule and outcome: enqueued, skipped_missed, skipped_overlap"
+    );
+    metrics::describe_histogram!(
+        CRON_LATENESS,
+        metrics::Unit::Seconds,
+        "From the time of a fire to its job being enqueued, jitter aside"
+    );
+    metrics::describe_counter!(
+        CRON_ERRORS,
+        "Times that a schedule could not be fired; it is tried again and holds up no other"
+    );
     metrics::describe_counter!(DB_ERRORS, "Statements of the queue's own tasks that failed and are retried, by task");
 }
 

@@ -8,6 +8,8 @@ mod cron;
 mod drains;
 mod endings;
 mod faults;
+mod schedule_faults;
+mod schedule_orders;
 mod schedules;
 mod scripted;
 mod statistics;
