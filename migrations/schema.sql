@@ -3231,11 +3231,23 @@ CREATE TABLE tally.schedule_fires (
     job_id bigint,
     outcome text NOT NULL,
     fired_at timestamp with time zone NOT NULL,
+    fire_id bigint NOT NULL,
+    manual boolean DEFAULT false NOT NULL,
     CONSTRAINT schedule_fires_check CHECK (((outcome = 'enqueued'::text) = (job_id IS NOT NULL))),
-    CONSTRAINT schedule_fires_outcome_check CHECK ((outcome = ANY (ARRAY['enqueued'::text, 'skipped_missed'::text, 'skipped_overlap'::text])))
+    CONSTRAINT schedule_fires_manual_check CHECK (((NOT manual) OR (outcome = 'enqueued'::text))),
+    CONSTRAINT schedule_fires_outcome_check CHECK ((outcome = ANY (ARRAY['enqueued'::text, 'skipped_missed'::text, 'skipped_overlap'::text, 'skipped_paused'::text])))
 );
 
-COMMENT ON TABLE tally.schedule_fires IS 'Every time a schedule came due, once; the row and its job are inserted by one transaction.';
+COMMENT ON TABLE tally.schedule_fires IS 'Every time a schedule came due, once, and every run by hand; the row and its job are inserted by one transaction.';
+
+CREATE SEQUENCE tally.schedule_fires_fire_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+ALTER SEQUENCE tally.schedule_fires_fire_id_seq OWNED BY tally.schedule_fires.fire_id;
 
 CREATE TABLE tally.schedules (
     name text NOT NULL,
@@ -3251,13 +3263,30 @@ CREATE TABLE tally.schedules (
     paused boolean DEFAULT false NOT NULL,
     next_fire_at timestamp with time zone,
     updated_at timestamp with time zone NOT NULL,
+    catch_up_max integer,
+    catch_up_within_seconds integer,
+    gap text DEFAULT 'next'::text NOT NULL,
+    fold text DEFAULT 'auto'::text NOT NULL,
+    jitter_seconds integer DEFAULT 0 NOT NULL,
+    paused_at timestamp with time zone,
+    paused_reason text,
+    CONSTRAINT schedules_catch_up_max_check CHECK ((catch_up_max > 0)),
+    CONSTRAINT schedules_catch_up_within_seconds_check CHECK ((catch_up_within_seconds > 0)),
+    CONSTRAINT schedules_fold_check CHECK ((fold = ANY (ARRAY['auto'::text, 'first'::text, 'second'::text, 'both'::text]))),
+    CONSTRAINT schedules_gap_check CHECK ((gap = ANY (ARRAY['next'::text, 'skip'::text]))),
+    CONSTRAINT schedules_jitter_seconds_check CHECK (((jitter_seconds >= 0) AND (jitter_seconds <= 86400))),
     CONSTRAINT schedules_max_attempts_check CHECK ((max_attempts > 0)),
     CONSTRAINT schedules_missed_check CHECK ((missed = ANY (ARRAY['skip'::text, 'coalesce'::text, 'catch_up'::text]))),
     CONSTRAINT schedules_overlap_check CHECK ((overlap = ANY (ARRAY['allow'::text, 'skip'::text, 'queue'::text]))),
+    CONSTRAINT schedules_paused_check CHECK (((paused = (paused_at IS NOT NULL)) AND (paused = (paused_reason IS NOT NULL)))),
     CONSTRAINT schedules_priority_check CHECK (((priority >= 0) AND (priority <= 3)))
 );
 
 COMMENT ON COLUMN tally.schedules.next_fire_at IS 'Null when the expression names no time that will ever come.';
+
+COMMENT ON COLUMN tally.schedules.catch_up_max IS 'Of missed fires that are caught up at most so many, the newest; null: all.';
+
+COMMENT ON COLUMN tally.schedules.catch_up_within_seconds IS 'Missed fires older than this are not caught up; null: however old.';
 
 CREATE TABLE tally.user_emails (
     email_lower character varying(255) NOT NULL,
@@ -3291,6 +3320,8 @@ ALTER TABLE ONLY tally.job_history ATTACH PARTITION tally.job_history_other DEFA
 ALTER TABLE ONLY tally.dead_jobs ALTER COLUMN dead_id SET DEFAULT nextval('tally.dead_jobs_id_seq'::regclass);
 
 ALTER TABLE ONLY tally.jobs ALTER COLUMN id SET DEFAULT nextval('tally.jobs_id_seq'::regclass);
+
+ALTER TABLE ONLY tally.schedule_fires ALTER COLUMN fire_id SET DEFAULT nextval('tally.schedule_fires_fire_id_seq'::regclass);
 
 ALTER TABLE ONLY public.admin_audit_log
     ADD CONSTRAINT admin_audit_log_pkey PRIMARY KEY (id);
@@ -3521,7 +3552,7 @@ ALTER TABLE ONLY tally.rollup_marks
     ADD CONSTRAINT rollup_marks_pkey PRIMARY KEY (user_id, seq);
 
 ALTER TABLE ONLY tally.schedule_fires
-    ADD CONSTRAINT schedule_fires_pkey PRIMARY KEY (schedule, fire_at);
+    ADD CONSTRAINT schedule_fires_pkey PRIMARY KEY (schedule, fire_at, fire_id);
 
 ALTER TABLE ONLY tally.schedules
     ADD CONSTRAINT schedules_pkey PRIMARY KEY (name);
@@ -3666,6 +3697,8 @@ CREATE INDEX rollup_buckets_failing_idx ON tally.rollup_buckets USING btree (use
 CREATE INDEX rollup_marks_bucket_idx ON tally.rollup_marks USING btree (user_id, tier, bucket_start);
 
 CREATE INDEX rollup_marks_marked_at_idx ON tally.rollup_marks USING btree (marked_at);
+
+CREATE UNIQUE INDEX schedule_fires_clock ON tally.schedule_fires USING btree (schedule, fire_at) WHERE (NOT manual);
 
 CREATE INDEX schedule_fires_job ON tally.schedule_fires USING btree (job_id) WHERE (job_id IS NOT NULL);
 
@@ -4409,6 +4442,8 @@ GRANT SELECT,USAGE ON SEQUENCE tally.rollup_mark_seq TO tallyline_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.rollup_marks TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.schedule_fires TO tallyline_worker;
+
+GRANT SELECT,USAGE ON SEQUENCE tally.schedule_fires_fire_id_seq TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.schedules TO tallyline_worker;
 

@@ -17,16 +17,16 @@ use tallyline_jobs::{
     audit_rollups, backfill, deliver_notifications, extend_calendar, process_call_events, purge_expired,
     reconcile_calls, roll_up,
 };
-use tallyline_queue::{Hint, Job as _, Missed, Overlap, Runner, ScheduleSpec};
+use tallyline_queue::{Hint, Job as _, Runner};
 use tallyline_secrets::{SealingKey, sealing};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::receiver::{self, Receiver};
-use crate::{api, dashboard, telemetry};
+use crate::{api, dashboard, schedules, telemetry};
 
 /// Time that running jobs have to end when the process is asked to stop.
 const GRACE: Duration = Duration::from_secs(20);
@@ -227,15 +227,15 @@ fn start_runner(
     inbox_hint: &Hint,
     roles: &[Role],
 ) -> anyhow::Result<Option<Runner>> {
-    let (works, schedules) = (roles.contains(&Role::Worker), roles.contains(&Role::Scheduler));
-    if !works && !schedules {
+    let (works, fires) = (roles.contains(&Role::Worker), roles.contains(&Role::Scheduler));
+    if !works && !fires {
         return Ok(None);
     }
     let deps = Arc::new(deps(config, pool, settings, inbox_hint)?);
     let label = format!("process {}", std::process::id());
     let mut builder = Runner::builder(pool.clone(), tallyline_jobs::registry()?, Arc::clone(&deps))
         .label(label)
-        .schedules(schedule_specs(config)?, schedules);
+        .schedules(schedules::specs(config)?, fires);
     let reconciliations = if works { config.reconcile.concurrency } else { 0 };
     builder = builder.queue(reconcile_calls::ReconcileCalls::QUEUE, reconciliations);
     if works {
@@ -388,44 +388,6 @@ fn notify_options(config: &Config) -> deliver_notifications::Options {
         retry_delays: notify.retry_seconds.iter().map(|seconds| Duration::from_secs(*seconds)).collect(),
         retention_days: config.retention.notification_days,
     }
-}
-
-/// The schedules of the configuration; a job that does not exist is an error.
-fn schedule_specs(config: &Config) -> anyhow::Result<Vec<ScheduleSpec>> {
-    let registry = tallyline_jobs::registry()?;
-    let known: Vec<&str> = registry.kinds().collect();
-    config.schedule.iter().map(|schedule| schedule_spec(schedule, &known)).collect()
-}
-
-fn schedule_spec(schedule: &config::Schedule, known: &[&str]) -> anyhow::Result<ScheduleSpec> {
-    let name = &schedule.name;
-    if !known.contains(&schedule.job.as_str()) {
-        bail!("schedule {name}: there is no job \"{}\"; jobs are {}", schedule.job, known.join(", "));
-    }
-    let missed = match schedule.missed.as_str() {
-        "skip" => Missed::Skip,
-        "coalesce" => Missed::Coalesce,
-        "catch_up" => Missed::CatchUp,
-        other => bail!("schedule {name}: missed is \"{other}\", not skip, coalesce or catch_up"),
-    };
-    let overlap = match schedule.overlap.as_str() {
-        "allow" => Overlap::Allow,
-        "skip" => Overlap::Skip,
-        "queue" => Overlap::Queue,
-        other => bail!("schedule {name}: overlap is \"{other}\", not allow, skip or queue"),
-    };
-    Ok(ScheduleSpec {
-        name: name.clone(),
-        kind: schedule.job.clone(),
-        queue: "default".to_owned(),
-        priority: 2,
-        max_attempts: 5,
-        cron: schedule.cron.clone(),
-        timezone: schedule.timezone.clone(),
-        payload: serde_json::json!({}),
-        missed,
-        overlap,
-    })
 }
 
 /// Every process shows its metrics and health; the rest goes by role.

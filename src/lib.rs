@@ -9,6 +9,7 @@ pub mod daemon;
 pub mod dashboard;
 pub mod ledger;
 pub mod receiver;
+pub mod schedules;
 pub mod simulate;
 pub mod status;
 pub mod telemetry;

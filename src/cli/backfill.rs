@@ -190,7 +190,7 @@ fn confirm() -> anyhow::Result<()> {
     if matches!(answer.trim(), "y" | "Y" | "yes") { Ok(()) } else { Err(Refused("not started".to_owned()).into()) }
 }
 
-async fn a_process_works(pool: &PgPool) -> Result<bool, sqlx::Error> {
+pub(super) async fn a_process_works(pool: &PgPool) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM tally.job_leases WHERE expires_at > now()) AS "works!""#)
         .fetch_one(pool)
         .await

@@ -18,6 +18,7 @@ mod number;
 mod provider;
 mod provision;
 mod run;
+mod schedule;
 mod settings;
 mod simulate;
 mod status;
@@ -107,6 +108,9 @@ enum Command {
     /// Make figures of past days anew, at a measured pace
     #[command(subcommand)]
     Backfill(backfill::Command),
+    /// What runs by the clock, and when
+    #[command(subcommand)]
+    Schedule(schedule::Command),
     /// What waits, what lags, what failed, on one screen
     Status(status::Args),
     /// The embedded database server
@@ -181,6 +185,7 @@ async fn execute(cli: Cli) -> anyhow::Result<Outcome> {
         Command::FollowUp(command) => follow_up::run(config, command).await,
         Command::Notify(command) => notify::run(config, command).await,
         Command::Backfill(command) => backfill::run(config, command).await,
+        Command::Schedule(command) => schedule::run(config, command).await,
         Command::Status(args) => status::run(config, args).await,
         Command::Db(command) => db::run(config, command).await,
     }
@@ -199,6 +204,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     use crate::tenants::TenantError;
     use tallyline_jobs::notify::NotifyError;
     use tallyline_jobs::provider_accounts::AccountError;
+    use tallyline_queue::QueueError;
     for cause in error.chain() {
         if cause.is::<ConfigError>()
             || cause.is::<WrongUsage>()
@@ -207,6 +213,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
             || cause.downcast_ref().is_some_and(NotifyError::is_wrong_usage)
             || matches!(cause.downcast_ref(), Some(BackfillError::UnknownTenant(_) | BackfillError::UnknownBackfill(_)))
             || cause.downcast_ref().is_some_and(AccountError::is_wrong_usage)
+            || matches!(cause.downcast_ref(), Some(QueueError::UnknownSchedule { .. }))
         {
             return 2;
         }

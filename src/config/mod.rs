@@ -217,7 +217,8 @@ pub struct Log {
     pub format: String,
 }
 
-/// A job that starts by the clock.
+/// A job that starts by the clock. What is optional has its default in
+/// [`crate::schedules`], since lists are replaced as a whole and not merged.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
@@ -226,7 +227,12 @@ pub struct Schedule {
     pub cron: String,
     pub timezone: String,
     pub missed: String,
+    pub catch_up_max: Option<i32>,
+    pub catch_up_within_seconds: Option<i32>,
     pub overlap: String,
+    pub gap: Option<String>,
+    pub fold: Option<String>,
+    pub jitter_seconds: Option<i32>,
 }
 
 impl Config {

@@ -100,6 +100,8 @@ pub const HTTP_REQUESTS: &str = "tallyline_http_requests_total";
 pub const HTTP_DURATION: &str = "tallyline_http_request_duration_seconds";
 pub const LOG_MESSAGES: &str = "tallyline_log_messages_total";
 pub const POOL_CONNECTIONS: &str = "tallyline_db_pool_connections";
+pub const CRON_NEXT_FIRE: &str = "tallyline_cron_next_fire_timestamp_seconds";
+pub const CRON_PAUSED: &str = "tallyline_cron_paused";
 pub const SERVICE_READ: &str = "tallyline_service_metrics_read_timestamp_seconds";
 pub const SERVICE_ERRORS: &str = "tallyline_service_metrics_errors_total";
 pub const INBOX_WAITING: &str = "tallyline_inbox_waiting";
@@ -379,6 +381,22 @@ pub const GROUPS: &[Group] = &[
             ),
             counter("tallyline_cron_missed_fires_total", &["job"], "Fires that were not made up for, by kind"),
             counter(
+                "tallyline_cron_fires_total",
+                &["schedule", "outcome"],
+                "Times that came due, by schedule and outcome: enqueued, skipped_missed, skipped_overlap",
+            ),
+            seconds(
+                "tallyline_cron_lateness_seconds",
+                Buckets::Wait,
+                &[],
+                "From the time of a fire to its job being enqueued, jitter aside",
+            ),
+            counter(
+                "tallyline_cron_errors_total",
+                &["schedule"],
+                "Times that a schedule could not be fired; it is tried again and holds up no other",
+            ),
+            counter(
                 "tallyline_queue_db_errors_total",
                 &["task"],
                 "Statements of the queue's own tasks that failed and are retried, by task",
@@ -437,6 +455,12 @@ pub const GROUPS: &[Group] = &[
             gauge(JOBS_RUNNING, &["queue"], "Jobs that run"),
             gauge(JOBS_DEAD, &["job"], "Dead letters, by kind of job"),
             gauge_seconds(QUEUE_OLDEST, &["queue"], "For how long the oldest due job has been due; 0 when none is"),
+            gauge_seconds(
+                CRON_NEXT_FIRE,
+                &["schedule"],
+                "When a schedule fires next, Unix time; in the past where no scheduler runs; 0 when paused or never",
+            ),
+            gauge(CRON_PAUSED, &["schedule"], "1 while a schedule is paused, else 0"),
             gauge_seconds(
                 SERVICE_READ,
                 &[],

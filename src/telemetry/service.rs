@@ -70,6 +70,7 @@ pub struct Exporter {
     queues: HashSet<String>,
     dead: HashSet<String>,
     reasons: HashSet<String>,
+    schedules: HashSet<String>,
 }
 
 impl Exporter {
@@ -91,6 +92,7 @@ impl Exporter {
         let dead = status.dead_jobs.iter().map(|d| (&d.job, d.dead as f64));
         labelled(names::JOBS_DEAD, "job", &mut self.dead, dead);
         self.queues(status);
+        self.schedules(status);
         gauge!(names::SERVICE_READ).set(status.at.timestamp_millis() as f64 / 1000.0);
     }
 
@@ -111,6 +113,16 @@ impl Exporter {
         );
         let oldest = queues.iter().map(|q| (&q.queue, q.oldest_ready_seconds.unwrap_or(0.0)));
         labelled(names::QUEUE_OLDEST, "queue", &mut self.queues, oldest);
+    }
+
+    fn schedules(&mut self, status: &Status) {
+        let next = status.schedules.iter().map(|s| {
+            let next = s.next_fire_at.filter(|_| !s.paused);
+            (&s.name, next.map_or(0.0, |at| at.timestamp() as f64))
+        });
+        labelled(names::CRON_NEXT_FIRE, "schedule", &mut self.schedules.clone(), next);
+        let paused = status.schedules.iter().map(|s| (&s.name, f64::from(u8::from(s.paused))));
+        labelled(names::CRON_PAUSED, "schedule", &mut self.schedules, paused);
     }
 }
 

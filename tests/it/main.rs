@@ -15,6 +15,7 @@ mod notices;
 mod people;
 mod providers;
 mod receiver;
+mod schedules;
 mod schema;
 #[path = "../support/histories.rs"]
 mod sent_histories;

@@ -116,6 +116,9 @@ async fn the_service_metrics_follow_the_rows() {
         "INSERT INTO tally.rollup_marks (user_id, tier, bucket_start) VALUES ($1, 0, '2026-01-02Z')",
         "INSERT INTO tally.quarantine (user_id, provider, endpoint, reason, body, received_at) VALUES ($1, 'bolna', 'e', 'unknown_agent', '', now())",
         "INSERT INTO tally.jobs (kind, queue, user_id, run_at, created_at) VALUES ('sweep', 'slow', $1, now() - interval '1 s', now())",
+        "INSERT INTO tally.schedules (name, kind, queue, priority, max_attempts, cron, timezone, payload, missed, overlap, next_fire_at, paused, paused_at, paused_reason, updated_at)
+         SELECT n, 'work', 'default', 1, 1, '@daily', 'UTC', '{}', 'skip', 'skip', '2026-01-01Z', n = 'off', CASE n WHEN 'off' THEN now() END, CASE n WHEN 'off' THEN 'test' END, now()
+         FROM unnest(ARRAY['on', 'off']) n WHERE $1 IS NOT NULL",
         "INSERT INTO system_config (config_key, config_value) SELECT 'last_kpi_refresh', extract(epoch FROM now() - interval '100 s')::text WHERE $1 IS NOT NULL",
     ];
     for statement in statements {
@@ -130,8 +133,20 @@ async fn the_service_metrics_follow_the_rows() {
     assert_eq!(value(&samples, names::QUARANTINE, "unknown_agent"), Some(1.0));
     assert_eq!(value(&samples, names::JOBS_READY, "queue=\"slow\""), Some(1.0));
     assert!(value(&samples, names::KPI_AGE, "").unwrap() >= 99.0);
+    let schedule = |name: &str, label: &str| value(&samples, name, label);
+    let (on, off) = ("schedule=\"on\"", "schedule=\"off\"");
+    assert_eq!(
+        (schedule(names::CRON_NEXT_FIRE, on), schedule(names::CRON_PAUSED, on)),
+        (Some(1_767_225_600.0), Some(0.0))
+    );
+    assert_eq!((schedule(names::CRON_NEXT_FIRE, off), schedule(names::CRON_PAUSED, off)), (Some(0.0), Some(1.0)));
 
-    for statement in ["DELETE FROM tally.rollup_marks", "DELETE FROM tally.quarantine", "DELETE FROM tally.jobs"] {
+    for statement in [
+        "DELETE FROM tally.rollup_marks",
+        "DELETE FROM tally.quarantine",
+        "DELETE FROM tally.jobs",
+        "DELETE FROM tally.schedules",
+    ] {
         sqlx::query(statement).execute(&db.admin).await.unwrap();
     }
     exporter.read(&db.pool).await.unwrap();
@@ -142,6 +157,8 @@ async fn the_service_metrics_follow_the_rows() {
         (names::QUARANTINE, "unknown_agent"),
         (names::JOBS_READY, "queue=\"slow\""),
         (names::QUEUE_OLDEST, "queue=\"slow\""),
+        (names::CRON_NEXT_FIRE, "schedule=\"on\""),
+        (names::CRON_PAUSED, "schedule=\"off\""),
     ] {
         assert_eq!(value(&samples, name, label), Some(0.0), "{name}");
     }

@@ -11,7 +11,10 @@ use ::cron::Schedule;
 use chrono::{DateTime, Duration, MappedLocalTime, NaiveDateTime, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
 
-use crate::cron_field::{DAY_OF_MONTH, DAY_OF_WEEK, Field, HOUR, MINUTE, MONTH};
+use crate::{
+    cron_field::{DAY_OF_MONTH, DAY_OF_WEEK, Field, HOUR, MINUTE, MONTH},
+    policy::{Fold, Gap},
+};
 
 /// No fold is longer than this, save for changes of the date line.
 const LONGEST_FOLD: Duration = Duration::hours(3);
@@ -19,12 +22,8 @@ const LONGEST_FOLD: Duration = Duration::hours(3);
 /// No gap is longer than this; Samoa once left out a whole day.
 const LONGEST_GAP_MINUTES: i64 = 25 * 60;
 
-/// A cron expression in a zone.
-///
-/// * A local time that does not exist (clocks go forward) fires at the next
-///   instant that does.
-/// * A local time that comes twice (clocks go back) fires both times if the
-///   expression names more than one time of day, else the first time only.
+/// A cron expression in a zone, with its policies for the turns of the clock:
+/// [`Gap`] for local times that do not exist, [`Fold`] for those that come twice.
 #[derive(Clone)]
 pub struct Cron {
     /// One schedule, or two of which either may match: day of month or day of week.
@@ -32,6 +31,8 @@ pub struct Cron {
     /// At most one time of day.
     daily: bool,
     zone: Tz,
+    gap: Gap,
+    fold: Fold,
 }
 
 /// Why an expression or a zone is not valid.
@@ -73,7 +74,21 @@ impl Cron {
         } else {
             vec![schedule(&days, "*")?, schedule("*", &weekdays)?]
         };
-        Ok(Self { schedules, daily, zone })
+        Ok(Self { schedules, daily, zone, gap: Gap::default(), fold: Fold::default() })
+    }
+
+    /// Sets the policy for local times that do not exist.
+    #[must_use]
+    pub const fn gap(mut self, gap: Gap) -> Self {
+        self.gap = gap;
+        self
+    }
+
+    /// Sets the policy for local times that come twice.
+    #[must_use]
+    pub const fn fold(mut self, fold: Fold) -> Self {
+        self.fold = fold;
+        self
     }
 
     /// The first fire after an instant; `None` when there will be none.
@@ -82,9 +97,11 @@ impl Cron {
         let local = after.with_timezone(&self.zone).naive_local();
         // Local times up to now come again if the clocks are about to go back.
         let again = self.clocks_go_back_soon(after).then(|| self.fires_again(local, after)).flatten();
-        // The first later one is earlier than all that follow it, or as early:
-        // times in a gap fall together at its end.
-        let next = self.next_local(local).and_then(|time| self.instants(time).into_iter().find(|at| *at > after));
+        // The first later one that fires is earlier than all that follow it, or as
+        // early: times in a gap fall together at its end. Some do not fire: those of
+        // a gap that is skipped, and in the second pass those of the first.
+        let mut later = std::iter::successors(self.next_local(local), |time| self.next_local(*time));
+        let next = later.find_map(|time| self.instants(time).into_iter().flatten().find(|at| *at > after));
         match (again, next) {
             (Some(again), Some(next)) => Some(again.min(next)),
             (again, next) => again.or(next),
@@ -94,6 +111,22 @@ impl Cron {
     /// All fires after one instant and up to another, in order.
     pub fn fires(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> + '_ {
         std::iter::successors(self.next_after(after), |last| self.next_after(*last)).take_while(move |at| *at <= until)
+    }
+
+    /// The `nth` fire, counted back from the last, of those after one instant and
+    /// up to another; `None` when there are fewer. Costs about twice `nth` fires,
+    /// however long ago the first instant was.
+    #[must_use]
+    pub fn nth_last(&self, nth: usize, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let mut span = Duration::hours(1);
+        loop {
+            let from = until.checked_sub_signed(span).unwrap_or(after).max(after);
+            let fires: Vec<_> = self.fires(from, until).collect();
+            if fires.len() >= nth || from == after {
+                return fires.len().checked_sub(nth).and_then(|position| fires.get(position)).copied();
+            }
+            span = span * 2;
+        }
     }
 
     fn clocks_go_back_soon(&self, after: DateTime<Utc>) -> bool {
@@ -106,7 +139,7 @@ impl Cron {
         let mut time = local - LONGEST_FOLD;
         let mut first = None;
         while let Some(candidate) = self.next_local(time).filter(|candidate| *candidate <= local) {
-            let coming = self.instants(candidate).into_iter().filter(|at| *at > after).min();
+            let coming = self.instants(candidate).into_iter().flatten().find(|at| *at > after);
             first = [first, coming].into_iter().flatten().min();
             time = candidate;
         }
@@ -119,12 +152,19 @@ impl Cron {
     }
 
     /// The instants at which a local time fires, in order.
-    fn instants(&self, local: NaiveDateTime) -> Vec<DateTime<Utc>> {
-        match self.zone.from_local_datetime(&local) {
-            MappedLocalTime::Single(at) => vec![at.to_utc()],
-            MappedLocalTime::Ambiguous(first, _) if self.daily => vec![first.to_utc()],
-            MappedLocalTime::Ambiguous(first, second) => vec![first.to_utc(), second.to_utc()],
-            MappedLocalTime::None => self.end_of_gap(local).into_iter().collect(),
+    fn instants(&self, local: NaiveDateTime) -> [Option<DateTime<Utc>>; 2] {
+        let fold = match self.fold {
+            Fold::Auto if self.daily => Fold::First,
+            Fold::Auto => Fold::Both,
+            chosen => chosen,
+        };
+        match (self.zone.from_local_datetime(&local), fold) {
+            (MappedLocalTime::Single(at), _)
+            | (MappedLocalTime::Ambiguous(at, _), Fold::First)
+            | (MappedLocalTime::Ambiguous(_, at), Fold::Second) => [Some(at.to_utc()), None],
+            (MappedLocalTime::Ambiguous(first, second), _) => [Some(first.to_utc()), Some(second.to_utc())],
+            (MappedLocalTime::None, _) if self.gap == Gap::Skip => [None, None],
+            (MappedLocalTime::None, _) => [self.end_of_gap(local), None],
         }
     }
 
@@ -138,7 +178,12 @@ impl Cron {
 impl fmt::Debug for Cron {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sources: Vec<_> = self.schedules.iter().map(Schedule::source).collect();
-        f.debug_struct("Cron").field("schedules", &sources).field("zone", &self.zone.name()).finish_non_exhaustive()
+        f.debug_struct("Cron")
+            .field("schedules", &sources)
+            .field("zone", &self.zone.name())
+            .field("gap", &self.gap)
+            .field("fold", &self.fold)
+            .finish_non_exhaustive()
     }
 }
 

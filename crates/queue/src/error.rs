@@ -30,12 +30,24 @@ pub enum QueueError {
         /// What is wrong with it.
         reason: String,
     },
+    /// There is no schedule of this name.
+    #[error("there is no schedule {name:?}{}", hint(.nearest.as_deref()))]
+    UnknownSchedule {
+        /// The name.
+        name: String,
+        /// The one that was probably meant.
+        nearest: Option<String>,
+    },
     /// Two jobs of one registry have the same kind.
     #[error("job kind {0} is registered twice")]
     DuplicateKind(&'static str),
     /// The thread that keeps the lease could not be started.
     #[error("the lease thread could not be started: {0}")]
     Thread(#[from] std::io::Error),
+}
+
+fn hint(nearest: Option<&str>) -> String {
+    nearest.map(|nearest| format!("; did you mean {nearest:?}?")).unwrap_or_default()
 }
 
 /// Any error, as handlers give it.

@@ -5,7 +5,8 @@
 //!   transaction of the effect ([`JobContext::complete_in`]).
 //! * **Drains** ([`Drain`]) are standing work without rows: repeated while a
 //!   query finds something.
-//! * **Schedules** ([`ScheduleSpec`], [`Scheduler`]) fire each due time once.
+//! * **Schedules** ([`ScheduleSpec`], [`Scheduler`]) fire each due time once;
+//!   [`schedules`] is what an operator sees and does of them.
 //!
 //! A [`Runner`] starts all of it. Each process start has a random lease; a claim
 //! is named by (job, claims, lease), and every write that ends one carries that
@@ -24,8 +25,10 @@ mod cron_field;
 mod drain;
 mod error;
 mod execute;
+mod fire;
 mod handle;
 mod hint;
+mod jitter;
 mod job;
 mod lanes;
 mod lease;
@@ -36,11 +39,13 @@ mod new_job;
 mod notify;
 mod pace;
 mod panic;
+mod policy;
 mod registry;
 mod rescuer;
 mod runner;
 mod schedule;
 mod scheduler;
+pub mod schedules;
 mod stats;
 pub mod store;
 mod telemetry;
@@ -60,9 +65,10 @@ pub use maintainer::keep_history;
 pub use new_job::{Enqueued, NewJob, Unique, UniqueScope};
 pub use notify::{announce_cancel, announce_jobs};
 pub use pace::Backoff;
+pub use policy::{Fold, Gap, Missed, Overlap, PolicyError};
 pub use registry::Registry;
 pub use runner::{Runner, RunnerBuilder, Timing};
-pub use schedule::{Missed, Overlap, ScheduleSpec};
+pub use schedule::ScheduleSpec;
 pub use scheduler::Scheduler;
 pub use stats::{Bloat, DeadStats, QueueStats, ScheduleStats, Stats, TableBloat, bloat, stats};
 pub use telemetry::{Counters, describe_metrics};

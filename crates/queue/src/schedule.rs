@@ -2,49 +2,15 @@
 
 use serde_json::Value;
 
-use crate::{cron::Cron, error::QueueError, job::Job};
+use crate::{
+    cron::Cron,
+    error::QueueError,
+    job::Job,
+    policy::{Fold, Gap, Missed, Overlap},
+};
 
-/// What becomes of fires that came due while no scheduler ran.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missed {
-    /// A fire more than a minute late is not made up for.
-    Skip,
-    /// However many were missed, one job makes up for all.
-    Coalesce,
-    /// Every one gets its job, oldest first.
-    CatchUp,
-}
-
-/// What becomes of a fire while the job of an earlier one still lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Overlap {
-    /// They run side by side.
-    Allow,
-    /// The fire is skipped.
-    Skip,
-    /// It runs after the other; more than one that waits are one.
-    Queue,
-}
-
-impl Missed {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Skip => "skip",
-            Self::Coalesce => "coalesce",
-            Self::CatchUp => "catch_up",
-        }
-    }
-}
-
-impl Overlap {
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Skip => "skip",
-            Self::Queue => "queue",
-        }
-    }
-}
+/// Jitter is at most a day.
+const JITTER_GREATEST_SECONDS: i32 = 86_400;
 
 /// A schedule as the program lists it.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,12 +33,24 @@ pub struct ScheduleSpec {
     pub payload: Value,
     /// Policy for missed fires.
     pub missed: Missed,
+    /// Of missed fires that are caught up, at most so many, the newest.
+    pub catch_up_max: Option<i32>,
+    /// Missed fires older than this are not caught up.
+    pub catch_up_within_seconds: Option<i32>,
     /// Policy for overlap.
     pub overlap: Overlap,
+    /// Policy for local times that do not exist.
+    pub gap: Gap,
+    /// Policy for local times that come twice.
+    pub fold: Fold,
+    /// The job of a fire starts later than its time by less than this, always by
+    /// the same for the same name and time.
+    pub jitter_seconds: i32,
 }
 
 impl ScheduleSpec {
-    /// A schedule of a job in UTC: missed fires coalesce, overlapping ones are skipped.
+    /// A schedule of a job in UTC without jitter: missed fires coalesce, overlapping
+    /// ones are skipped.
     ///
     /// # Errors
     /// [`QueueError::Encode`] when the payload cannot be written as JSON.
@@ -87,7 +65,12 @@ impl ScheduleSpec {
             timezone: "UTC".to_owned(),
             payload: serde_json::to_value(job).map_err(|_| QueueError::Encode { kind: J::KIND })?,
             missed: Missed::Coalesce,
+            catch_up_max: None,
+            catch_up_within_seconds: None,
             overlap: Overlap::Skip,
+            gap: Gap::default(),
+            fold: Fold::default(),
+            jitter_seconds: 0,
         })
     }
 
@@ -112,12 +95,39 @@ impl ScheduleSpec {
         self
     }
 
-    /// Reads the expression and the zone.
+    /// Sets the policy for local times that do not exist.
+    #[must_use]
+    pub fn gap(mut self, gap: Gap) -> Self {
+        self.gap = gap;
+        self
+    }
+
+    /// Sets the policy for local times that come twice.
+    #[must_use]
+    pub fn fold(mut self, fold: Fold) -> Self {
+        self.fold = fold;
+        self
+    }
+
+    /// Reads the expression and the zone, and checks the figures.
     ///
     /// # Errors
     /// [`QueueError::Schedule`] says what is wrong.
     pub fn parse(&self) -> Result<Cron, QueueError> {
-        Cron::parse(&self.cron, &self.timezone)
-            .map_err(|error| QueueError::Schedule { name: self.name.clone(), reason: error.to_string() })
+        let wrong = |reason: String| QueueError::Schedule { name: self.name.clone(), reason };
+        let cron = Cron::parse(&self.cron, &self.timezone).map_err(|error| wrong(error.to_string()))?;
+        let bounds = [("catch_up_max", self.catch_up_max), ("catch_up_within_seconds", self.catch_up_within_seconds)];
+        for (bound, value) in bounds {
+            if value.is_some() && self.missed != Missed::CatchUp {
+                return Err(wrong(format!("{bound} needs missed = \"catch_up\"")));
+            }
+            if value.is_some_and(|value| value < 1) {
+                return Err(wrong(format!("{bound} must be above zero")));
+            }
+        }
+        if !(0..=JITTER_GREATEST_SECONDS).contains(&self.jitter_seconds) {
+            return Err(wrong(format!("jitter_seconds must lie between 0 and {JITTER_GREATEST_SECONDS}")));
+        }
+        Ok(cron.gap(self.gap).fold(self.fold))
     }
 }

@@ -1,25 +1,21 @@
 //! Fires schedules: each due time once, whatever the number of schedulers.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::Value;
-use sqlx::{PgConnection, PgPool};
+use std::{collections::HashMap, time::Duration};
+
+use sqlx::PgPool;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     cron::Cron,
     error::QueueError,
+    fire::{Entered, Held},
     hint::Hint,
     pace::Pace,
     schedule::ScheduleSpec,
-    telemetry::{CRON_MISSED, ENQUEUED},
+    telemetry::{CRON_ERRORS, CRON_FIRES, CRON_LATENESS, CRON_MISSED, ENQUEUED},
     timing::{POLL_GREATEST, POLL_LEAST, RETRY_GREATEST},
 };
-
-/// Fires taken from one schedule by one transaction.
-const FIRES_AT_ONCE: usize = 500;
-
-/// Later than this a fire counts as missed.
-const LATE: TimeDelta = TimeDelta::minutes(1);
 
 /// Fires a list of schedules.
 #[derive(Debug)]
@@ -28,20 +24,17 @@ pub struct Scheduler {
     specs: Vec<(ScheduleSpec, Cron)>,
 }
 
-/// A schedule row, locked.
-struct Due {
-    kind: String,
-    queue: String,
-    priority: i16,
-    max_attempts: i32,
-    cron: String,
-    timezone: String,
-    payload: Value,
-    missed: String,
-    overlap: String,
-    next_fire_at: DateTime<Utc>,
-    now: DateTime<Utc>,
+/// What one round over all schedules did.
+#[derive(Default)]
+struct Turn {
+    enqueued: usize,
+    failures: Vec<(String, QueueError)>,
+    /// Until the next schedule is due; `None` when none will be.
+    next: Option<Duration>,
 }
+
+/// Schedules that could not be fired, and until when each is left alone.
+type Resting = HashMap<String, (Pace, Instant)>;
 
 impl Scheduler {
     /// A scheduler of exactly these schedules: [`Self::sync`] deletes others.
@@ -60,7 +53,7 @@ impl Scheduler {
     }
 
     /// Writes the list into the database and deletes schedules that are not in
-    /// it. Pauses stay; a changed expression or zone counts from now.
+    /// it. Pauses stay; a changed expression, zone, gap or fold counts from now.
     ///
     /// # Errors
     /// [`QueueError::Database`].
@@ -84,7 +77,12 @@ impl Scheduler {
                 spec.timezone,
                 spec.payload,
                 spec.missed.as_str(),
+                spec.catch_up_max,
+                spec.catch_up_within_seconds,
                 spec.overlap.as_str(),
+                spec.gap.as_str(),
+                spec.fold.as_str(),
+                spec.jitter_seconds,
                 cron.next_after(now),
             )
             .execute(&mut *tx)
@@ -95,9 +93,11 @@ impl Scheduler {
     }
 
     /// Writes the list, then fires what is due until stopped. Errors of the
-    /// database are logged and retried.
+    /// database are logged and retried; a schedule that cannot be fired rests and
+    /// holds up no other.
     pub async fn run(self, stop: CancellationToken, hint: Hint) {
         let mut failing = Pace::new(POLL_LEAST, RETRY_GREATEST);
+        let mut resting = Resting::new();
         let mut synced = false;
         loop {
             let turn = async {
@@ -105,17 +105,17 @@ impl Scheduler {
                     self.sync().await?;
                     synced = true;
                 }
-                self.fire_due().await
+                self.turn(&mut resting).await
             };
             // A turn that is cut off has committed or has not; both are whole.
             let Some(result) = stop.run_until_cancelled(turn).await else { return };
             let wait = match result {
-                Ok(enqueued) => {
+                Ok(turn) => {
                     failing.reset();
-                    if enqueued > 0 {
+                    if turn.enqueued > 0 {
                         hint.ring();
                     }
-                    POLL_GREATEST
+                    turn.next.map_or(POLL_GREATEST, |next| next.min(POLL_GREATEST))
                 }
                 Err(error) => {
                     tracing::warn!(%error, "scheduler failed, will be retried");
@@ -131,131 +131,76 @@ impl Scheduler {
     /// Fires everything that is due now; returns the number of jobs.
     ///
     /// # Errors
-    /// [`QueueError::Database`]. What was fired before stays fired.
+    /// [`QueueError::Database`], [`QueueError::Schedule`]: of the first schedule that
+    /// could not be fired. The others are fired nevertheless.
     pub async fn fire_due(&self) -> Result<usize, QueueError> {
-        let due = sqlx::query_file_scalar!("../../sql/queue/schedules_due.sql").fetch_all(&self.pool).await?;
-        let mut enqueued = 0;
-        let mut failure = None;
-        for name in due {
-            // One that cannot be fired must not hold up those behind it.
-            match self.fire(&name).await {
-                Ok(jobs) => enqueued += jobs,
-                Err(error) => failure = Some(error),
-            }
-        }
-        failure.map_or(Ok(enqueued), Err)
+        let turn = self.turn(&mut Resting::new()).await?;
+        turn.failures.into_iter().next().map_or(Ok(turn.enqueued), |(_, error)| Err(error))
     }
 
-    /// Fires one schedule until it is no longer due; returns the number of jobs.
-    async fn fire(&self, name: &str) -> Result<usize, QueueError> {
-        let mut enqueued = 0;
+    /// One transaction for each schedule that is due, again and again until none
+    /// is: one with thousands of times to make up for lets the others go between.
+    async fn turn(&self, resting: &mut Resting) -> Result<Turn, QueueError> {
+        let mut turn = Turn::default();
         loop {
-            let mut tx = self.pool.begin().await?;
-            let due =
-                sqlx::query_file_as!(Due, "../../sql/queue/schedule_take.sql", name).fetch_optional(&mut *tx).await?;
-            let Some(due) = due else { return Ok(enqueued) };
-            enqueued += due.fire(name, &mut tx).await?;
-            tx.commit().await?;
+            let schedules = sqlx::query_file!("../../sql/queue/schedules_due.sql").fetch_all(&self.pool).await?;
+            let later = schedules.iter().map(|schedule| schedule.in_seconds).find(|seconds| *seconds > 0.0);
+            turn.next = later.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            let mut fired = false;
+            for schedule in schedules.into_iter().filter(|schedule| schedule.in_seconds <= 0.0) {
+                let name = schedule.name;
+                if resting.get(&name).is_some_and(|(_, until)| *until > Instant::now()) {
+                    continue;
+                }
+                match self.fire(&name).await {
+                    Ok(Some(enqueued)) => {
+                        fired = true;
+                        turn.enqueued += enqueued;
+                        resting.remove(&name);
+                    }
+                    // Another scheduler has it.
+                    Ok(None) => {}
+                    Err(error) => {
+                        let entry = resting.entry(name.clone());
+                        let (pace, until) =
+                            entry.or_insert_with(|| (Pace::new(POLL_GREATEST, RETRY_GREATEST), Instant::now()));
+                        *until = Instant::now() + pace.step();
+                        metrics::counter!(CRON_ERRORS, "schedule" => name.clone()).increment(1);
+                        tracing::warn!(schedule = name, %error, "schedule cannot be fired, will be retried");
+                        turn.failures.push((name, error));
+                    }
+                }
+            }
+            if !fired {
+                return Ok(turn);
+            }
         }
+    }
+
+    /// Fires what is due of one schedule, as much as one transaction takes; returns
+    /// the number of jobs, `None` when it is not due or another scheduler has it.
+    async fn fire(&self, name: &str) -> Result<Option<usize>, QueueError> {
+        let mut tx = self.pool.begin().await?;
+        let held =
+            sqlx::query_file_as!(Held, "../../sql/queue/schedule_take.sql", name).fetch_optional(&mut *tx).await?;
+        let Some(held) = held else { return Ok(None) };
+        let entered = held.fire(name, &mut tx).await?;
+        tx.commit().await?;
+        Ok(Some(count(name, &held, &entered)))
     }
 }
 
-impl Due {
-    /// Enters the fires into the ledger, with their jobs, and sets the next.
-    async fn fire(&self, name: &str, tx: &mut PgConnection) -> Result<usize, QueueError> {
-        // The row says what to fire: it may be newer than this process.
-        let cron = Cron::parse(&self.cron, &self.timezone)
-            .map_err(|error| QueueError::Schedule { name: name.to_owned(), reason: error.to_string() })?;
-        let mut times: Vec<DateTime<Utc>> = vec![self.next_fire_at];
-        times.extend(cron.fires(self.next_fire_at, self.now).take(FIRES_AT_ONCE - 1));
-        let next = times.last().and_then(|last| cron.next_after(*last));
-
-        let mut jobs = Vec::with_capacity(times.len());
-        let mut outcomes = Vec::with_capacity(times.len());
-        for (position, fire_at) in times.iter().enumerate() {
-            // The last of all that are due, not just of those taken now.
-            let is_last = position + 1 == times.len() && next.is_none_or(|next| next > self.now);
-            let (job_id, outcome) = self.decide(name, *fire_at, is_last, tx).await?;
-            jobs.push(job_id);
-            outcomes.push(outcome.to_owned());
-        }
-        sqlx::query_file!("../../sql/queue/schedule_fired.sql", name, &times, &jobs as &[Option<i64>], &outcomes)
-            .execute(&mut *tx)
-            .await?;
-        sqlx::query!("UPDATE tally.schedules SET next_fire_at = $2 WHERE name = $1", name, next)
-            .execute(&mut *tx)
-            .await?;
-
-        let enqueued = jobs.iter().flatten().count();
-        let missed = outcomes.iter().filter(|outcome| *outcome == "skipped_missed").count();
-        metrics::counter!(CRON_MISSED, "job" => self.kind.clone()).increment(missed as u64);
-        metrics::counter!(ENQUEUED, "job" => self.kind.clone()).increment(enqueued as u64);
-        Ok(enqueued)
+/// Counts what was committed; returns the number of jobs.
+fn count(name: &str, held: &Held, entered: &Entered) -> usize {
+    for outcome in ["enqueued", "skipped_missed", "skipped_overlap"] {
+        let fires = entered.count(outcome) as u64;
+        metrics::counter!(CRON_FIRES, "schedule" => name.to_owned(), "outcome" => outcome).increment(fires);
     }
-
-    async fn decide(
-        &self,
-        name: &str,
-        fire_at: DateTime<Utc>,
-        is_last: bool,
-        tx: &mut PgConnection,
-    ) -> Result<(Option<i64>, &'static str), QueueError> {
-        let wanted = match self.missed.as_str() {
-            "catch_up" => true,
-            "coalesce" => is_last,
-            _ => is_last && self.now - fire_at <= LATE,
-        };
-        if !wanted {
-            return Ok((None, "skipped_missed"));
-        }
-        match self.enqueue(name, tx).await? {
-            Some(id) => Ok((Some(id), "enqueued")),
-            None => Ok((None, "skipped_overlap")),
-        }
+    for seconds in entered.lateness_seconds(held.now) {
+        metrics::histogram!(CRON_LATENESS).record(seconds);
     }
-
-    /// The job of a fire; `None` when the policy for overlap forbids it.
-    async fn enqueue(&self, name: &str, tx: &mut PgConnection) -> Result<Option<i64>, QueueError> {
-        let key = format!("schedule:{name}");
-        let id = match self.overlap.as_str() {
-            "allow" => {
-                let id = sqlx::query_scalar!(
-                    r#"SELECT tally.enqueue_job($1, $2, queue => $3, priority => $4, max_attempts => $5) AS "id!""#,
-                    self.kind,
-                    self.payload,
-                    self.queue,
-                    i32::from(self.priority),
-                    self.max_attempts,
-                );
-                Some(id.fetch_one(tx).await?)
-            }
-            "queue" => {
-                let id = sqlx::query_file_scalar!(
-                    "../../sql/queue/request.sql",
-                    self.kind,
-                    key,
-                    None::<uuid::Uuid>,
-                    0.0,
-                    self.payload,
-                    self.queue,
-                    i32::from(self.priority),
-                    self.max_attempts,
-                );
-                Some(id.fetch_one(tx).await?)
-            }
-            _ => {
-                let id = sqlx::query_file_scalar!(
-                    "../../sql/queue/schedule_enqueue_once.sql",
-                    self.kind,
-                    self.queue,
-                    key,
-                    self.payload,
-                    self.priority,
-                    self.max_attempts,
-                );
-                id.fetch_optional(tx).await?
-            }
-        };
-        Ok(id)
-    }
+    let enqueued = entered.count("enqueued");
+    metrics::counter!(CRON_MISSED, "job" => held.kind.clone()).increment(entered.count("skipped_missed") as u64);
+    metrics::counter!(ENQUEUED, "job" => held.kind.clone()).increment(enqueued as u64);
+    enqueued
 }

@@ -46,9 +46,9 @@ pub struct ScheduleStats {
     pub paused: bool,
     /// When it fires next; `None` when never.
     pub next_fire_at: Option<DateTime<Utc>>,
-    /// When it last came due.
+    /// When it last came due; runs by hand do not count.
     pub last_fire_at: Option<DateTime<Utc>>,
-    /// `enqueued`, `skipped_missed` or `skipped_overlap`.
+    /// `enqueued`, `skipped_missed`, `skipped_overlap` or `skipped_paused`.
     pub last_outcome: Option<String>,
     /// The job of that fire.
     pub last_job_id: Option<i64>,

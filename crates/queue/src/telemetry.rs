@@ -14,6 +14,9 @@ pub(crate) const CRON_SUCCESS: &str = "tallyline_cron_last_success_timestamp_sec
 pub(crate) const CRON_MISSED: &str = "tallyline_cron_missed_fires_total";
 pub(crate) const DEAD_TUPLES: &str = "tallyline_queue_dead_tuples";
 pub(crate) const OLDEST_SNAPSHOT: &str = "tallyline_oldest_snapshot_age_seconds";
+pub(crate) const CRON_FIRES: &str = "tallyline_cron_fires_total";
+pub(crate) const CRON_LATENESS: &str = "tallyline_cron_lateness_seconds";
+pub(crate) const CRON_ERRORS: &str = "tallyline_cron_errors_total";
 pub(crate) const DB_ERRORS: &str = "tallyline_queue_db_errors_total";
 
 /// Registers help texts with the installed recorder. Call it once, after that.
@@ -33,6 +36,19 @@ pub fn describe_metrics() {
         OLDEST_SNAPSHOT,
         metrics::Unit::Seconds,
         "Age of the oldest snapshot in the database server: nothing deleted since can be vacuumed away"
+    );
+    metrics::describe_counter!(
+        CRON_FIRES,
+        "Times that came due, by schedule and outcome: enqueued, skipped_missed, skipped_overlap"
+    );
+    metrics::describe_histogram!(
+        CRON_LATENESS,
+        metrics::Unit::Seconds,
+        "From the time of a fire to its job being enqueued, jitter aside"
+    );
+    metrics::describe_counter!(
+        CRON_ERRORS,
+        "Times that a schedule could not be fired; it is tried again and holds up no other"
     );
     metrics::describe_counter!(DB_ERRORS, "Statements of the queue's own tasks that failed and are retried, by task");
 }

@@ -128,6 +128,13 @@ const CASES: &[(&str, &str, &str)] = &[
         "INSERT INTO tally.notifications (user_id, kind, payload, idempotency_key) SELECT user_id, kind, payload, 'other' FROM tally.notifications",
     ),
     (
+        "schedule_fires_clock",
+        "INSERT INTO tally.schedule_fires (schedule, fire_at, job_id, outcome, fired_at)
+         SELECT schedule, fire_at, job_id, outcome, fired_at FROM tally.schedule_fires",
+        "INSERT INTO tally.schedule_fires (schedule, fire_at, job_id, outcome, fired_at, manual)
+         SELECT schedule, fire_at, job_id, outcome, fired_at, true FROM tally.schedule_fires, generate_series(1, 2)",
+    ),
+    (
         "system_config_config_key_key",
         "INSERT INTO public.system_config (config_key, config_value) VALUES ('key-1', 'other')",
         "INSERT INTO public.system_config (config_key, config_value) VALUES ('key-2', 'other')",

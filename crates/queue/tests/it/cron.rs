@@ -5,11 +5,15 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Datelike, Duration, NaiveDateTime, Offset, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 use proptest::prelude::*;
-use tallyline_queue::Cron;
+use tallyline_queue::{Cron, Fold, Gap};
 
-/// The fires of a day in the zone, as local time with offset.
+/// Fires in the zone, as local time with offset.
 fn fires(expression: &str, zone: &str, from: &str, hours: i64) -> Vec<String> {
-    let cron = Cron::parse(expression, zone).unwrap();
+    fires_with(expression, zone, Gap::default(), Fold::default(), from, hours)
+}
+
+fn fires_with(expression: &str, zone: &str, gap: Gap, fold: Fold, from: &str, hours: i64) -> Vec<String> {
+    let cron = Cron::parse(expression, zone).unwrap().gap(gap).fold(fold);
     let zone: Tz = zone.parse().unwrap();
     let from = NaiveDateTime::parse_from_str(from, "%Y-%m-%d %H:%M").unwrap();
     let from = zone.from_local_datetime(&from).earliest().unwrap().to_utc();
@@ -77,6 +81,81 @@ fn midnight_that_does_not_exist() {
     assert_eq!(fires("@daily", "Africa/Cairo", "2026-04-23 12:00", 36), ["24 01:00 +0300", "25 00:00 +0300"]);
 }
 
+/// Forward, a daily time within the gap; with its zone, the day before, and what fires when it is skipped.
+const FORWARD: [(&str, &str, &str, &str, &str); 7] = [
+    ("30 2 * * *", "America/New_York", "2026-03-08 00:00", "08 03:00 -0400", "09 02:30 -0400"),
+    ("30 2 * * *", "Europe/Berlin", "2026-03-29 00:00", "29 03:00 +0200", "30 02:30 +0200"),
+    ("30 1 * * *", "Europe/London", "2026-03-29 00:00", "29 02:00 +0100", "30 01:30 +0100"),
+    ("15 2 * * *", "Australia/Lord_Howe", "2026-10-04 00:00", "04 02:30 +1100", "05 02:15 +1100"),
+    ("0 12 * * *", "Pacific/Apia", "2011-12-29 12:01", "31 00:00 +1400", "31 12:00 +1400"),
+    ("@daily", "Africa/Cairo", "2026-04-23 12:00", "24 01:00 +0300", "25 00:00 +0300"),
+    ("@daily", "America/Sao_Paulo", "2017-10-14 12:00", "15 01:00 -0200", "16 00:00 -0200"),
+];
+
+/// Break tried: `gap` not looked at in `Cron::instants`.
+#[test]
+fn a_time_in_the_gap_fires_after_it_or_not_at_all() {
+    for (expression, zone, from, after_gap, next) in FORWARD {
+        let with = |gap| fires_with(expression, zone, gap, Fold::Auto, from, 48);
+        assert_eq!(with(Gap::Next)[..2], [after_gap, next], "{zone}");
+        assert_eq!(with(Gap::Skip)[0], next, "{zone}");
+    }
+    // What names the end of the gap itself fires there once, either way.
+    let twice = |gap| fires_with("30 2,3 * * *", "America/New_York", gap, Fold::Auto, "2026-03-08 00:00", 23);
+    assert_eq!(twice(Gap::Next), ["08 03:00 -0400", "08 03:30 -0400"]);
+    assert_eq!(twice(Gap::Skip), ["08 03:30 -0400"]);
+    let half_hourly = |gap| fires_with("*/30 2-3 * * *", "America/New_York", gap, Fold::Auto, "2026-03-08 00:00", 23);
+    assert_eq!(half_hourly(Gap::Next), half_hourly(Gap::Skip));
+}
+
+/// Back, a daily time within the fold: zone, the day before, both comings.
+const BACK: [(&str, &str, &str, &str, &str); 6] = [
+    ("30 1 * * *", "America/New_York", "2026-11-01 00:00", "01 01:30 -0400", "01 01:30 -0500"),
+    ("30 2 * * *", "Europe/Berlin", "2026-10-25 00:00", "25 02:30 +0200", "25 02:30 +0100"),
+    ("30 1 * * *", "Europe/London", "2026-10-25 00:00", "25 01:30 +0100", "25 01:30 +0000"),
+    ("45 1 * * *", "Australia/Lord_Howe", "2026-04-05 00:00", "05 01:45 +1100", "05 01:45 +1030"),
+    ("@daily", "America/Havana", "2026-10-31 12:00", "01 00:00 -0400", "01 00:00 -0500"),
+    ("30 1 * * *", "Antarctica/Troll", "2026-10-25 00:00", "25 01:30 +0200", "25 01:30 +0000"),
+];
+
+/// Break tried: `Fold::Second` as `Fold::First`.
+#[test]
+fn a_time_that_comes_twice_fires_as_it_is_told() {
+    for (expression, zone, from, first, second) in BACK {
+        let with = |fold| fires_with(expression, zone, Gap::Next, fold, from, 23);
+        assert_eq!(with(Fold::Auto), [first], "{zone}");
+        assert_eq!(with(Fold::First), [first], "{zone}");
+        assert_eq!(with(Fold::Second), [second], "{zone}");
+        assert_eq!(with(Fold::Both), [first, second], "{zone}");
+    }
+    let hourly = |fold| fires_with("0 * * * *", "Europe/Berlin", Gap::Next, fold, "2026-10-25 01:00", 4);
+    let [one, two, again, three] = ["25 01:00 +0200", "25 02:00 +0200", "25 02:00 +0100", "25 03:00 +0100"];
+    assert_eq!(hourly(Fold::Auto), [one, two, again, three]);
+    assert_eq!(hourly(Fold::Both), [one, two, again, three]);
+    assert_eq!(hourly(Fold::First), [one, two, three]);
+    assert_eq!(hourly(Fold::Second), [one, again, three]);
+}
+
+/// Break tried: only the first later local time looked at; there is then no next fire.
+#[test]
+fn asked_between_both_comings_it_finds_the_next_day() {
+    let cron = Cron::parse("30 1 * * *", "America/New_York").unwrap();
+    let second_pass = Utc.with_ymd_and_hms(2026, 11, 1, 6, 10, 0).unwrap();
+    assert_eq!(cron.next_after(second_pass), Some(Utc.with_ymd_and_hms(2026, 11, 2, 6, 30, 0).unwrap()));
+}
+
+/// Break tried: a span of one hour that is never widened.
+#[test]
+fn the_nth_last_fire_is_found_from_the_end() {
+    let daily = Cron::parse("@daily", "UTC").unwrap();
+    let (from, until) = (DateTime::UNIX_EPOCH, Utc.with_ymd_and_hms(2026, 3, 8, 0, 0, 0).unwrap());
+    for (nth, days) in [(1, 0), (2, 1), (400, 399)] {
+        assert_eq!(daily.nth_last(nth, from, until), Some(until - Duration::days(days)));
+    }
+    assert_eq!(daily.nth_last(3, until - Duration::days(2), until), None);
+    assert_eq!(daily.nth_last(2, until - Duration::days(2), until), Some(until - Duration::days(1)));
+}
+
 #[test]
 fn unix_syntax() {
     let month = |expression: &str| fires(expression, "UTC", "2026-02-01 00:00", 28 * 24);
@@ -137,7 +216,7 @@ impl Meaning {
         format!("{} {} * * {}", list(&self.minutes), list(&self.hours), list(&self.weekdays))
     }
 
-    fn fires(&self, zone: Tz, after: DateTime<Utc>, until: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+    fn fires(&self, zone: Tz, gap: Gap, fold: Fold, after: DateTime<Utc>, until: DateTime<Utc>) -> Vec<DateTime<Utc>> {
         let offset =
             |at: DateTime<Utc>| i64::from(zone.offset_from_utc_datetime(&at.naive_utc()).fix().local_minus_utc());
         let local = |at: DateTime<Utc>| at.naive_utc() + Duration::seconds(offset(at));
@@ -146,10 +225,17 @@ impl Meaning {
         let mut at = after + Duration::minutes(1);
         while at <= until {
             let jump = offset(at) - offset(at - Duration::minutes(1));
-            let skipped = (1..=jump / 60).any(|minutes| self.matches(local(at) - Duration::minutes(minutes)));
-            // The second coming: some time ago it was this time already.
-            let again = || (1..=180).any(|minutes| local(at - Duration::minutes(minutes)) == local(at));
-            if skipped || self.matches(local(at)) && !(daily && again()) {
+            let left_out = (1..=jump / 60).any(|minutes| self.matches(local(at) - Duration::minutes(minutes)));
+            // Some time ago it was this time already, or will be again.
+            let is_second = || (1..=180).any(|minutes| local(at - Duration::minutes(minutes)) == local(at));
+            let is_first = || (1..=180).any(|minutes| local(at + Duration::minutes(minutes)) == local(at));
+            let fires_now = || match fold {
+                Fold::Both => true,
+                Fold::First => !is_second(),
+                Fold::Second => !is_first(),
+                Fold::Auto => !(daily && is_second()),
+            };
+            if left_out && gap == Gap::Next || self.matches(local(at)) && fires_now() {
                 fires.push(at);
             }
             at += Duration::minutes(1);
@@ -158,9 +244,43 @@ impl Meaning {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+/// Zones, and an instant at which the clocks turn.
+const TURNS: [(&str, i64); 16] = [
+    ("America/New_York", 1_772_953_200),
+    ("America/New_York", 1_793_512_800),
+    ("Europe/Berlin", 1_774_746_000),
+    ("Europe/Berlin", 1_792_890_000),
+    ("Europe/London", 1_774_746_000),
+    ("Europe/London", 1_792_890_000),
+    ("Australia/Lord_Howe", 1_775_314_800),
+    ("Australia/Lord_Howe", 1_791_041_400),
+    // Midnight does not exist, or comes twice.
+    ("Africa/Cairo", 1_776_981_600),
+    ("America/Sao_Paulo", 1_508_036_400),
+    ("America/Havana", 1_793_509_200),
+    // Two hours at once.
+    ("Antarctica/Troll", 1_774_746_000),
+    ("Antarctica/Troll", 1_792_890_000),
+    // A whole day is left out.
+    ("Pacific/Apia", 1_325_239_200),
+    ("Pacific/Kwajalein", 745_934_400),
+    // No turn at all.
+    ("Asia/Kathmandu", 1_776_902_400),
+];
 
+#[test]
+fn the_clocks_turn_where_the_list_says() {
+    for (zone, turn) in TURNS {
+        let tz: Tz = zone.parse().unwrap();
+        let offset = |at: i64| tz.timestamp_opt(at, 0).unwrap().offset().fix().local_minus_utc();
+        assert_eq!(offset(turn) == offset(turn - 1), zone == "Asia/Kathmandu", "{zone} {turn}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Breaks tried: each of the two of the tests above; a fold of one hour at most.
     #[test]
     fn fires_are_what_a_walk_over_all_minutes_finds(
         minutes in prop::collection::btree_set(0_u32..60, 1..4),
@@ -169,25 +289,21 @@ proptest! {
             prop::collection::btree_set(0_u32..24, 1..24),
         ],
         weekdays in prop::collection::btree_set(0_u32..7, 1..7),
-        // Each with a turn of the clocks within the three days after the start.
-        (zone, start) in prop_oneof![
-            Just(("America/New_York", 1_772_841_600_i64)),
-            Just(("America/New_York", 1_793_404_800)),
-            Just(("Europe/Berlin", 1_774_656_000)),
-            Just(("Europe/Berlin", 1_792_800_000)),
-            Just(("Australia/Lord_Howe", 1_775_260_800)),
-            Just(("Australia/Lord_Howe", 1_790_985_600)),
-            Just(("Africa/Cairo", 1_776_902_400)),
-            Just(("Asia/Kathmandu", 1_776_902_400)),
-        ],
-        late in 0_i64..1_440,
+        (zone, turn) in prop::sample::select(&TURNS[..]),
+        start in prop_oneof![-2_880_i64..0, -200_i64..200],
+        gap in prop::sample::select(&[Gap::Next, Gap::Skip][..]),
+        fold in prop::sample::select(&[Fold::Auto, Fold::First, Fold::Second, Fold::Both][..]),
     ) {
         let meaning = Meaning { minutes, hours, weekdays };
-        let after = Utc.timestamp_opt(start + late * 60, 0).unwrap();
+        let after = Utc.timestamp_opt(turn + start * 60, 0).unwrap();
         let until = after + Duration::days(3);
-        let cron = Cron::parse(&meaning.expression(), zone).unwrap();
+        let cron = Cron::parse(&meaning.expression(), zone).unwrap().gap(gap).fold(fold);
         let zone: Tz = zone.parse().unwrap();
         let found: Vec<_> = cron.fires(after, until).collect();
-        prop_assert_eq!(found, meaning.fires(zone, after, until), "{}", meaning.expression());
+        let expected = meaning.fires(zone, gap, fold, after, until);
+        prop_assert_eq!(&found, &expected, "{} {} {}", meaning.expression(), gap, fold);
+        for nth in [1, 2, 7] {
+            prop_assert_eq!(cron.nth_last(nth, after, until), found.iter().nth_back(nth - 1).copied());
+        }
     }
 }

@@ -10,6 +10,8 @@ mod drains;
 mod endings;
 mod faults;
 mod lanes;
+mod schedule_faults;
+mod schedule_orders;
 mod schedules;
 mod scripted;
 mod statistics;

@@ -1,6 +1,7 @@
 //! Schedules: each due time once, and the policies.
 
-use tallyline_queue::{Missed, Overlap, QueueError, ScheduleSpec, Scheduler};
+use chrono::{DateTime, TimeDelta, Utc};
+use tallyline_queue::{Fold, Gap, Missed, Overlap, QueueError, ScheduleSpec, Scheduler};
 use tallyline_testkit::TestDb;
 
 use crate::scripted::{Quick, World, count, runner, sql, stop, until_count, until_empty};
@@ -8,18 +9,18 @@ use crate::scripted::{Quick, World, count, runner, sql, stop, until_count, until
 const JOBS: &str = "SELECT count(*) FROM tally.jobs";
 const FIRES: &str = "SELECT count(*) FROM tally.schedule_fires";
 
-fn hourly() -> ScheduleSpec {
+pub fn hourly() -> ScheduleSpec {
     ScheduleSpec::of("hourly", "0 * * * *", &Quick { n: 1 }).unwrap().overlap(Overlap::Allow)
 }
 
-async fn synced(db: &TestDb, spec: ScheduleSpec) -> Scheduler {
+pub async fn synced(db: &TestDb, spec: ScheduleSpec) -> Scheduler {
     let scheduler = Scheduler::new(db.pool.clone(), vec![spec]).unwrap();
     scheduler.sync().await.unwrap();
     scheduler
 }
 
 /// Five whole hours are overdue, the last one by less than an hour.
-async fn five_overdue(db: &TestDb) {
+pub async fn five_overdue(db: &TestDb) {
     sql(db, "UPDATE tally.schedules SET next_fire_at = date_trunc('hour', now()) - interval '4 hours'").await;
 }
 
@@ -82,6 +83,77 @@ async fn missed_fires_are_skipped_and_timely_ones_are_not() {
     assert_eq!(count(&db, "SELECT count(*) FROM tally.schedule_fires WHERE outcome = 'skipped_missed'").await, 10);
 }
 
+/// Breaks tried: the last instead of the `nth_last`; `within` not looked at.
+#[tokio::test]
+async fn what_is_caught_up_has_bounds() {
+    let caught_up = ScheduleSpec { missed: Missed::CatchUp, ..hourly() };
+    for (most, within_seconds, enqueued) in [
+        (None, None, 5),
+        (Some(2), None, 2),
+        (Some(9), None, 5),
+        // The hour before the last is between one and two hours old.
+        (None, Some(7_200), 2),
+        (Some(1), Some(7_200), 1),
+        (Some(4), Some(7_200), 2),
+    ] {
+        let db = TestDb::new().await;
+        let spec = ScheduleSpec { catch_up_max: most, catch_up_within_seconds: within_seconds, ..caught_up.clone() };
+        let scheduler = synced(&db, spec).await;
+        five_overdue(&db).await;
+        assert_eq!(scheduler.fire_due().await.unwrap(), enqueued, "{most:?} {within_seconds:?}");
+        let fires = fires(&db).await;
+        let (missed, made_up) = fires.split_at(5 - enqueued);
+        assert!(missed.iter().all(|fire| *fire == ("skipped_missed".to_owned(), false)), "{fires:?}");
+        assert!(made_up.iter().all(|fire| *fire == ("enqueued".to_owned(), true)), "{fires:?}");
+    }
+}
+
+/// More than one transaction takes. Break tried: the bound counted within each transaction.
+#[tokio::test]
+async fn the_bound_is_of_all_that_are_due() {
+    let db = TestDb::new().await;
+    let spec = ScheduleSpec { catch_up_max: Some(700), missed: Missed::CatchUp, ..hourly() };
+    let scheduler = synced(&db, spec).await;
+    sql(&db, "UPDATE tally.schedules SET next_fire_at = date_trunc('hour', now()) - interval '1200 hours'").await;
+    assert_eq!(scheduler.fire_due().await.unwrap(), 700);
+    let oldest = "SELECT count(*) FROM tally.schedule_fires WHERE outcome = 'skipped_missed' AND fire_at < (
+                      SELECT min(fire_at) FROM tally.schedule_fires WHERE outcome = 'enqueued')";
+    assert_eq!(count(&db, oldest).await, 501);
+}
+
+/// Two installations stand for two schedulers of one. Break tried: `rand` instead of the hash.
+#[tokio::test]
+async fn jitter_moves_the_job_and_not_the_fire() {
+    let mut seen = Vec::new();
+    let mut at: Option<DateTime<Utc>> = None;
+    for _ in 0..2 {
+        let db = TestDb::new().await;
+        let spec = ScheduleSpec { jitter_seconds: 86_400, missed: Missed::CatchUp, ..hourly() };
+        let scheduler = synced(&db, spec).await;
+        let moved = "UPDATE tally.schedules SET next_fire_at =
+                     coalesce($1, date_trunc('hour', now()) - interval '4 hours') RETURNING next_fire_at";
+        at = Some(sqlx::query_scalar(moved).bind(at).fetch_one(&db.admin).await.unwrap());
+        assert!(scheduler.fire_due().await.unwrap() >= 5);
+        let jobs: Vec<(DateTime<Utc>, DateTime<Utc>, DateTime<Utc>)> = sqlx::query_as(
+            "SELECT f.fire_at, j.run_at, j.created_at FROM tally.schedule_fires f JOIN tally.jobs j ON j.id = f.job_id
+             ORDER BY f.fire_at LIMIT 5",
+        )
+        .fetch_all(&db.admin)
+        .await
+        .unwrap();
+        let hours = jobs.iter().map(|(fire_at, ..)| *fire_at);
+        assert!(hours.eq((0..5).map(|hour| at.unwrap() + TimeDelta::hours(hour))), "{jobs:?}");
+        for (fire_at, run_at, created_at) in &jobs {
+            assert!(run_at >= created_at && *run_at < *fire_at + TimeDelta::days(1), "{jobs:?}");
+        }
+        seen.push(jobs);
+    }
+    // What lies in the past already starts at once, wherever that is.
+    let both = seen[0].iter().zip(&seen[1]).filter(|(one, other)| one.1 > one.2 && other.1 > other.2);
+    let delays: Vec<_> = both.map(|(one, other)| (one.1, other.1)).collect();
+    assert!(!delays.is_empty() && delays.iter().all(|(one, other)| one == other), "{delays:?}");
+}
+
 #[tokio::test]
 async fn a_fire_and_its_job_come_together_or_not_at_all() {
     let db = TestDb::new().await;
@@ -112,16 +184,24 @@ async fn overlap_decides_what_becomes_of_the_next_fire() {
 async fn a_paused_schedule_waits_and_a_changed_one_starts_from_now() {
     let db = TestDb::new().await;
     let scheduler = synced(&db, hourly()).await;
-    sql(&db, "UPDATE tally.schedules SET paused = true").await;
+    sql(&db, "UPDATE tally.schedules SET paused = true, paused_at = now(), paused_reason = 'test'").await;
     five_overdue(&db).await;
     assert_eq!(scheduler.fire_due().await.unwrap(), 0);
 
     let kept = "SELECT count(*) FROM tally.schedules WHERE next_fire_at < now() AND paused";
     synced(&db, hourly()).await;
     assert_eq!(count(&db, kept).await, 1, "writing the same again changes neither pause nor next fire");
-    let changed = ScheduleSpec { cron: "30 * * * *".into(), ..hourly() };
-    synced(&db, changed).await;
-    assert_eq!(count(&db, "SELECT count(*) FROM tally.schedules WHERE next_fire_at > now() AND paused").await, 1);
+    let restarted = "SELECT count(*) FROM tally.schedules WHERE next_fire_at > now() AND paused";
+    for changed in [
+        ScheduleSpec { cron: "30 * * * *".into(), ..hourly() },
+        ScheduleSpec { timezone: "Europe/Berlin".into(), ..hourly() },
+        hourly().gap(Gap::Skip),
+        hourly().fold(Fold::Second),
+    ] {
+        five_overdue(&db).await;
+        synced(&db, changed.clone()).await;
+        assert_eq!(count(&db, restarted).await, 1, "{changed:?}");
+    }
 
     let other = ScheduleSpec { name: "other".into(), ..hourly() };
     synced(&db, other).await;
@@ -136,6 +216,11 @@ async fn bad_schedules_are_refused_before_anything_is_written() {
         vec![ScheduleSpec { cron: "61 * * * *".into(), ..hourly() }],
         vec![ScheduleSpec { timezone: "Mars/Olympus".into(), ..hourly() }],
         vec![hourly(), hourly()],
+        vec![ScheduleSpec { catch_up_max: Some(2), ..hourly() }],
+        vec![ScheduleSpec { catch_up_within_seconds: Some(60), ..hourly() }],
+        vec![ScheduleSpec { catch_up_max: Some(0), ..hourly().missed(Missed::CatchUp) }],
+        vec![ScheduleSpec { jitter_seconds: -1, ..hourly() }],
+        vec![ScheduleSpec { jitter_seconds: 86_401, ..hourly() }],
     ];
     for specs in bad {
         assert!(matches!(Scheduler::new(db.pool.clone(), specs), Err(QueueError::Schedule { .. })));

@@ -382,9 +382,30 @@ pub(super) const CASES: &[Case] = &[
     ),
     case(
         "tally.schedule_fires",
+        "schedule_fires_manual_check",
+        &["manual = true, outcome = 'skipped_overlap', job_id = NULL"],
+        &["manual = true"],
+    ),
+    case(
+        "tally.schedule_fires",
         "schedule_fires_outcome_check",
         &["outcome = 'missed', job_id = NULL"],
-        &["outcome = 'skipped_overlap', job_id = NULL"],
+        &["outcome = 'skipped_overlap', job_id = NULL", "outcome = 'skipped_paused', job_id = NULL"],
+    ),
+    case("tally.schedules", "schedules_catch_up_max_check", &["catch_up_max = 0"], &["catch_up_max = 1"]),
+    case(
+        "tally.schedules",
+        "schedules_catch_up_within_seconds_check",
+        &["catch_up_within_seconds = 0"],
+        &["catch_up_within_seconds = 1"],
+    ),
+    case("tally.schedules", "schedules_fold_check", &["fold = 'last'"], &["fold = 'second'", "fold = 'both'"]),
+    case("tally.schedules", "schedules_gap_check", &["gap = 'before'"], &["gap = 'skip'"]),
+    case(
+        "tally.schedules",
+        "schedules_jitter_seconds_check",
+        &["jitter_seconds = -1", "jitter_seconds = 86401"],
+        &["jitter_seconds = 86400"],
     ),
     case("tally.schedules", "schedules_max_attempts_check", &["max_attempts = 0"], &["max_attempts = 2"]),
     case(
@@ -398,6 +419,12 @@ pub(super) const CASES: &[Case] = &[
         "schedules_overlap_check",
         &["overlap = 'coalesce'"],
         &["overlap = 'allow'", "overlap = 'queue'"],
+    ),
+    case(
+        "tally.schedules",
+        "schedules_paused_check",
+        &["paused = true", "paused_at = now()", "paused = true, paused_at = now()"],
+        &["paused = true, paused_at = now(), paused_reason = 'test'"],
     ),
     case(
         "tally.schedules",
