@@ -37,6 +37,12 @@ pub struct Args {
     /// Jobs by which the best settings of each system are found; 0 takes the first
     #[arg(long, default_value_t = 20_000)]
     calibrate: u32,
+    /// Seconds during which jobs are offered for latency
+    #[arg(long, default_value_t = 10)]
+    latency_seconds: u32,
+    /// Jobs offered a second for latency
+    #[arg(long, default_value_t = 200)]
+    latency_rate: u32,
     /// Only these systems
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -52,6 +58,8 @@ pub struct Args {
 enum Part {
     /// Jobs per second
     Throughput,
+    /// From commit to handler
+    Latency,
 }
 
 impl Args {

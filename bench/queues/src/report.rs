@@ -1,18 +1,36 @@
 //! What was measured, for people and as JSON.
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Value, json};
 
-use crate::{Args, measure::throughput::Throughput, stats::Rounds};
+use crate::{
+    Args,
+    measure::{latency::Latency, throughput::Throughput},
+    stats::{Quantiles, Rounds},
+    system::System,
+};
 
-/// Everything about one system.
-#[derive(Debug, Default)]
+/// Everything about one system, as far as it was measured.
+#[derive(Debug, Default, Serialize)]
 pub struct Row {
     /// Its name.
+    #[serde(skip)]
     pub name: &'static str,
-    /// In words.
-    pub settings: String,
-    /// If it was measured.
+    /// Jobs per second.
     pub throughput: Option<Throughput>,
+    /// From commit to handler.
+    pub latency: Option<Latency>,
+    /// Settings under which it did not run each job once.
+    pub refused: Vec<String>,
+}
+
+impl Row {
+    /// Notes that it failed with these settings.
+    pub fn refuse(&mut self, system: &dyn System, part: &str, error: &anyhow::Error) {
+        let text = format!("{part} with {}: {error:#}", system.settings());
+        eprintln!("REFUSED: {} {text}", system.name());
+        self.refused.push(text);
+    }
 }
 
 /// Everything.
@@ -23,25 +41,53 @@ pub struct Report {
 }
 
 impl Report {
+    /// That of a system; an empty one if there is none yet.
+    pub fn row(&mut self, name: &'static str) -> &mut Row {
+        let at = self.rows.iter().position(|row| row.name == name).unwrap_or_else(|| {
+            self.rows.push(Row { name, ..Row::default() });
+            self.rows.len() - 1
+        });
+        &mut self.rows[at]
+    }
+
     /// The tables and, if asked for, the JSON object as the last line.
     pub fn print(&self, args: &Args) {
-        println!("fsync is off: this compares work, not disks");
-        println!("\n{:<24} {:>20} {:>20} {:>20}", "jobs/s, median ± spread", "enqueue", "drain", "end to end");
+        println!("fsync, synchronous_commit and full_page_writes are off: this compares work, not disks.");
+        self.print_throughput();
+        self.print_latency(args);
         for row in &self.rows {
-            if let Some(Throughput { enqueue, drain, end_to_end }) = &row.throughput {
-                println!("{:<24} {:>20} {:>20} {:>20}", row.name, rate(enqueue), rate(drain), rate(end_to_end));
-            }
-        }
-        println!();
-        for row in &self.rows {
-            println!("{}: {}", row.name, row.settings);
-        }
-        for (name, ratio) in self.ratios() {
-            println!("ours / {name} {ratio:.2}");
+            row.refused.iter().for_each(|refused| println!("\nREFUSED {}: {refused}", row.name));
         }
         if args.json {
             println!("{}", self.json(args));
         }
+    }
+
+    fn print_throughput(&self) {
+        let rows = || self.rows.iter().filter_map(|row| Some((row.name, row.throughput.as_ref()?)));
+        if rows().next().is_none() {
+            return;
+        }
+        println!("\n{:<24} {:>17} {:>17} {:>17} {:>8}", "jobs/s", "enqueue", "drain", "end to end", "ours/it");
+        for (name, Throughput { enqueue, drain, end_to_end, .. }) in rows() {
+            let ratio = self.ratio(name).map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
+            println!("{name:<24} {:>17} {:>17} {:>17} {ratio:>8}", rate(enqueue), rate(drain), rate(end_to_end));
+        }
+        rows().for_each(|(name, throughput)| println!("  {name}: {}", throughput.settings));
+    }
+
+    fn print_latency(&self, args: &Args) {
+        let rows = || self.rows.iter().filter_map(|row| Some((row.name, row.latency.as_ref()?)));
+        if rows().next().is_none() {
+            return;
+        }
+        let title = format!("ms at {} jobs/s", args.latency_rate);
+        println!("\n{title:<24} {:>8} {:>8} {:>8} {:>8} {:>14}", "p50", "p95", "p99", "max", "enqueue p50");
+        for (name, Latency { pick_up, enqueue, .. }) in rows() {
+            let Quantiles { p50, p95, p99, max } = pick_up;
+            println!("{name:<24} {p50:>8.2} {p95:>8.2} {p99:>8.2} {max:>8.2} {:>14.2}", enqueue.p50);
+        }
+        rows().for_each(|(name, latency)| println!("  {name}: {}", latency.settings));
     }
 
     fn jobs_per_second(&self, name: &str) -> Option<f64> {
@@ -50,32 +96,27 @@ impl Report {
     }
 
     /// Ours to theirs, end to end.
-    fn ratios(&self) -> Vec<(&'static str, f64)> {
-        let Some(ours) = self.jobs_per_second("ours") else { return Vec::new() };
-        let others = self.rows.iter().filter(|row| row.name != "ours");
-        others.filter_map(|row| Some((row.name, ours / self.jobs_per_second(row.name)?))).collect()
+    fn ratio(&self, name: &str) -> Option<f64> {
+        (name != "ours").then_some(())?;
+        Some(self.jobs_per_second("ours")? / self.jobs_per_second(name)?)
     }
 
     fn json(&self, args: &Args) -> Value {
-        let ratios: Map<String, Value> =
-            self.ratios().into_iter().map(|(name, ratio)| (name.to_owned(), json!(ratio))).collect();
-        let systems: Map<String, Value> = self
-            .rows
-            .iter()
-            .map(|row| {
-                let details = json!({ "settings": row.settings, "jobs_per_second": row.throughput });
-                (row.name.to_owned(), details)
-            })
-            .collect();
         json!({
             "bench": "queue",
             "jobs": args.jobs,
             "rounds": args.rounds,
             "fsync": false,
             "jobs_per_second": self.jobs_per_second("ours"),
-            "ratios": ratios,
-            "systems": systems,
+            "ratios": self.by_system(|row| self.ratio(row.name)),
+            "latency_ms": self.by_system(|row| row.latency.as_ref().map(|latency| latency.pick_up)),
+            "systems": self.by_system(Some),
         })
+    }
+
+    fn by_system<'a, T: Serialize>(&'a self, what: impl Fn(&'a Row) -> Option<T>) -> Value {
+        let entries = self.rows.iter().filter_map(|row| Some((row.name.to_owned(), json!(what(row)?))));
+        Value::Object(entries.collect())
     }
 }
 

@@ -4,8 +4,8 @@ use anyhow::Context;
 
 use crate::{
     Args, Part,
-    measure::throughput,
-    report::{Report, Row},
+    measure::{latency, throughput},
+    report::Report,
     system::System,
     systems,
 };
@@ -14,25 +14,52 @@ use crate::{
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut report = Report::default();
     if args.wants(Part::Throughput) {
-        let chosen = calibrate(systems::all(), &args).await?;
-        let mut rounds = vec![Vec::new(); chosen.len()];
-        for round in 0..args.rounds {
-            for position in order(chosen.len(), round) {
-                let system = &chosen[position];
-                eprintln!("throughput, round {} of {}: {}", round + 1, args.rounds, system.name());
-                let result = throughput::round(&**system, args.jobs).await;
-                rounds[position].push(result.with_context(|| system.name())?);
-            }
-        }
-        for (system, rounds) in chosen.iter().zip(&rounds) {
-            if let Some(throughput) = throughput::Throughput::of(rounds) {
-                let row = report.row(system.name());
-                row.settings = system.settings();
-                row.throughput = Some(throughput);
-            }
-        }
+        let chosen = calibrate(systems::all(), &args, &mut report).await?;
+        throughputs(&chosen, &args, &mut report).await?;
+    }
+    if args.wants(Part::Latency) {
+        latencies(&args, &mut report).await?;
     }
     report.print(&args);
+    Ok(())
+}
+
+/// Of each system, the settings with the best 95 in 100.
+async fn latencies(args: &Args, report: &mut Report) -> anyhow::Result<()> {
+    for system in systems::for_latency().iter().filter(|system| args.wants_system(system.name())) {
+        let latency = latency::measure(&**system, args.latency_rate, args.latency_seconds).await;
+        let row = report.row(system.name());
+        let latency = match latency {
+            Ok(latency) => latency,
+            Err(error) => {
+                row.refuse(&**system, "latency", &error);
+                continue;
+            }
+        };
+        let p95 = latency.pick_up.p95;
+        eprintln!("latency: {:<24} p95 {p95:.2} ms with {}", system.name(), latency.settings);
+        if row.latency.as_ref().is_none_or(|other| p95 < other.pick_up.p95) {
+            row.latency = Some(latency);
+        }
+    }
+    Ok(())
+}
+
+async fn throughputs(systems: &[Box<dyn System>], args: &Args, report: &mut Report) -> anyhow::Result<()> {
+    let mut rounds = vec![Vec::new(); systems.len()];
+    for round in 0..args.rounds {
+        for position in order(systems.len(), round) {
+            let system = &systems[position];
+            eprintln!("throughput, round {} of {}: {}", round + 1, args.rounds, system.name());
+            let result = throughput::round(&**system, args.jobs).await;
+            rounds[position].push(result.with_context(|| system.name())?);
+        }
+    }
+    for (system, rounds) in systems.iter().zip(&rounds) {
+        if let Some(throughput) = throughput::Throughput::of(rounds, system.settings()) {
+            report.row(system.name()).throughput = Some(throughput);
+        }
+    }
     Ok(())
 }
 
@@ -43,7 +70,11 @@ fn order(systems: usize, round: usize) -> Vec<usize> {
 }
 
 /// Of each system, the settings with which it is fastest from end to end.
-async fn calibrate(all: Vec<Box<dyn System>>, args: &Args) -> anyhow::Result<Vec<Box<dyn System>>> {
+async fn calibrate(
+    all: Vec<Box<dyn System>>,
+    args: &Args,
+    report: &mut Report,
+) -> anyhow::Result<Vec<Box<dyn System>>> {
     let mut best: Vec<(f64, Box<dyn System>)> = Vec::new();
     for system in all.into_iter().filter(|system| args.wants_system(system.name())) {
         let known = best.iter_mut().find(|(_, other)| other.name() == system.name());
@@ -53,8 +84,13 @@ async fn calibrate(all: Vec<Box<dyn System>>, args: &Args) -> anyhow::Result<Vec
             }
             continue;
         }
-        let rate = throughput::end_to_end(&*system, args.calibrate).await;
-        let rate = rate.with_context(|| format!("{} with {}", system.name(), system.settings()))?;
+        let rate = match throughput::end_to_end(&*system, args.calibrate).await {
+            Ok(rate) => rate,
+            Err(error) => {
+                report.row(system.name()).refuse(&*system, "calibration", &error);
+                continue;
+            }
+        };
         eprintln!("calibration: {:<24} {rate:>9.0}/s with {}", system.name(), system.settings());
         match known {
             Some(other) if other.0 < rate => *other = (rate, system),
@@ -63,14 +99,4 @@ async fn calibrate(all: Vec<Box<dyn System>>, args: &Args) -> anyhow::Result<Vec
         }
     }
     Ok(best.into_iter().map(|(_, system)| system).collect())
-}
-
-impl Report {
-    fn row(&mut self, name: &'static str) -> &mut Row {
-        let at = self.rows.iter().position(|row| row.name == name).unwrap_or_else(|| {
-            self.rows.push(Row { name, ..Row::default() });
-            self.rows.len() - 1
-        });
-        &mut self.rows[at]
-    }
 }

@@ -10,19 +10,20 @@ use std::{
 };
 
 use anyhow::ensure;
-use futures::future::BoxFuture;
+use futures::{FutureExt, future::LocalBoxFuture};
 use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
 use tallyline_testkit::TestDb;
 use tokio::sync::Notify;
 
 /// Something that a system does and that may fail.
-pub type Done<'a, T = ()> = BoxFuture<'a, anyhow::Result<T>>;
+pub type Done<'a, T = ()> = LocalBoxFuture<'a, anyhow::Result<T>>;
 
 /// Jobs per enqueueing transaction, the same for every system.
 pub const ENQUEUE_BATCH: u32 = 1_000;
 
 /// A system with one choice of settings.
-pub trait System: Send + Sync {
+pub trait System {
     /// Systems of one name are the same with other settings.
     fn name(&self) -> &'static str;
 
@@ -32,10 +33,6 @@ pub trait System: Send + Sync {
     /// Makes it ready to work on a database of its own.
     fn open<'a>(&'a self, db: &'a TestDb) -> Done<'a, Box<dyn Open>>;
 
-    /// A statement that returns true while any job is not completed, as the
-    /// database knows it.
-    fn unfinished(&self) -> &'static str;
-
     /// Whether it works on the tables of Tallyline.
     fn is_ours(&self) -> bool {
         false
@@ -43,7 +40,7 @@ pub trait System: Send + Sync {
 }
 
 /// A system at work on a database.
-pub trait Open: Send + Sync {
+pub trait Open {
     /// Enqueues and commits one job for each number, in one transaction.
     fn enqueue(&self, numbers: Range<u32>) -> Done<'_>;
 
@@ -57,6 +54,14 @@ pub trait Open: Send + Sync {
 
     /// Stops the workers.
     fn stop(&mut self) -> Done<'_>;
+
+    /// Whether every job is completed, as the database knows it.
+    fn is_finished(&self) -> Done<'_, bool>;
+}
+
+/// Asks the database.
+pub fn sql_is_true<'a>(pool: &'a PgPool, question: &'static str) -> Done<'a, bool> {
+    async move { Ok(sqlx::query_scalar(question).fetch_one(pool).await?) }.boxed_local()
 }
 
 /// The payload of every job: 40 bytes of JSON, give or take a digit.

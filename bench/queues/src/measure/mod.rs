@@ -1,8 +1,12 @@
 //! The measurements.
 
+pub mod latency;
 pub mod throughput;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, ensure};
 use sqlx::PgPool;
@@ -11,7 +15,10 @@ use tallyline_testkit::TestDb;
 use crate::system::{ENQUEUE_BATCH, Ledger, Open, System};
 
 /// A run that takes longer has failed.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Jobs that run before a measurement begins.
+const WARM_UP_JOBS: u32 = 5_000;
 
 /// A database of its own, with what the system needs.
 async fn database(system: &dyn System) -> anyhow::Result<TestDb> {
@@ -27,24 +34,33 @@ async fn fill(open: &dyn Open, jobs: u32) -> anyhow::Result<()> {
 }
 
 /// Waits until every job of the ledger has run and is completed for good.
-async fn completed(system: &dyn System, db: &PgPool, ledger: &Ledger) -> anyhow::Result<()> {
+async fn completed(open: &dyn Open, ledger: &Ledger) -> anyhow::Result<()> {
     let begun = ledger.all_begun(LIMIT).await;
     if !begun {
         ledger.check().context("gave up waiting")?;
     }
     let deadline = Instant::now() + LIMIT;
-    while sqlx::query_scalar::<_, bool>(system.unfinished()).fetch_one(db).await? {
+    while !open.is_finished().await? {
         ensure!(Instant::now() < deadline, "jobs that ran were never completed");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     Ok(())
 }
 
-/// As the background would have it by and by, so that chance does not decide
-/// in the middle of what measurement it comes.
-async fn tidy(db: &PgPool) -> anyhow::Result<()> {
-    for statement in ["VACUUM (ANALYZE)", "CHECKPOINT"] {
-        sqlx::raw_sql(statement).execute(db).await.with_context(|| statement.to_owned())?;
-    }
+/// Lets a queue be one that has been in use: it worked through some jobs, and
+/// the planner has seen it filled. A system whose tables were analysed empty
+/// keeps plans for empty tables until the next `ANALYZE`, which is a minute away.
+async fn warm_up(open: &mut dyn Open, db: &PgPool) -> anyhow::Result<()> {
+    fill(open, WARM_UP_JOBS).await?;
+    run(db, "ANALYZE").await?;
+    let ledger = Ledger::new(WARM_UP_JOBS);
+    open.start(Arc::clone(&ledger)).await?;
+    completed(open, &ledger).await?;
+    open.stop().await?;
+    run(db, "CHECKPOINT").await
+}
+
+async fn run(db: &PgPool, statement: &'static str) -> anyhow::Result<()> {
+    sqlx::raw_sql(statement).execute(db).await.context(statement)?;
     Ok(())
 }

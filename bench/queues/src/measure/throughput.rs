@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use serde::Serialize;
 
-use super::{completed, database, fill, tidy};
+use super::{completed, database, fill, run, warm_up};
 use crate::{
     stats::Rounds,
     system::{Ledger, System},
@@ -21,6 +21,8 @@ pub struct Round {
 /// Jobs per second of all rounds.
 #[derive(Debug, Clone, Serialize)]
 pub struct Throughput {
+    /// In words.
+    pub settings: String,
     /// In bulk, without workers.
     pub enqueue: Rounds,
     /// Of a filled queue, until the last is completed.
@@ -31,8 +33,9 @@ pub struct Throughput {
 
 impl Throughput {
     /// `None` of no rounds.
-    pub fn of(rounds: &[Round]) -> Option<Self> {
+    pub fn of(rounds: &[Round], settings: String) -> Option<Self> {
         Some(Self {
+            settings,
             enqueue: Rounds::of(rounds.iter().map(|round| round.enqueue))?,
             drain: Rounds::of(rounds.iter().map(|round| round.drain))?,
             end_to_end: Rounds::of(rounds.iter().map(|round| round.end_to_end))?,
@@ -40,21 +43,23 @@ impl Throughput {
     }
 }
 
-/// One round of one system, on a new database.
+/// One round of one system, on new databases.
 pub async fn round(system: &dyn System, jobs: u32) -> anyhow::Result<Round> {
     let end_to_end = end_to_end(system, jobs).await?;
     let db = database(system).await?;
     let mut open = system.open(&db).await?;
-    tidy(&db.admin).await?;
+    warm_up(&mut *open, &db.admin).await?;
     let started = Instant::now();
     fill(&*open, jobs).await?;
     let enqueue = per_second(jobs, started);
 
-    tidy(&db.admin).await?;
+    // By now the background would have done so too.
+    run(&db.admin, "VACUUM (ANALYZE)").await?;
+    run(&db.admin, "CHECKPOINT").await?;
     let ledger = Ledger::new(jobs);
     let started = Instant::now();
     open.start(Arc::clone(&ledger)).await?;
-    completed(system, &db.admin, &ledger).await?;
+    completed(&*open, &ledger).await?;
     let drain = per_second(jobs, started);
     open.stop().await?;
     ledger.check()?;
@@ -65,19 +70,12 @@ pub async fn round(system: &dyn System, jobs: u32) -> anyhow::Result<Round> {
 pub async fn end_to_end(system: &dyn System, jobs: u32) -> anyhow::Result<f64> {
     let db = database(system).await?;
     let mut open = system.open(&db).await?;
-    // The first job sees to it that the workers are up.
-    let warm = Ledger::new(1);
-    open.start(Arc::clone(&warm)).await?;
-    open.enqueue(0..1).await?;
-    completed(system, &db.admin, &warm).await?;
-    open.stop().await?;
-
+    warm_up(&mut *open, &db.admin).await?;
     let ledger = Ledger::new(jobs);
-    tidy(&db.admin).await?;
     open.start(Arc::clone(&ledger)).await?;
     let started = Instant::now();
     fill(&*open, jobs).await?;
-    completed(system, &db.admin, &ledger).await?;
+    completed(&*open, &ledger).await?;
     let rate = per_second(jobs, started);
     open.stop().await?;
     ledger.check()?;

@@ -2,14 +2,14 @@
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
-use apalis::prelude::{BackendExt, BoxDynError, Data, Strategy, TaskBuilder, WorkerBuilder, WorkerContext};
-use apalis_postgres::{Config, PostgresStorage, Pubsub, queries::push_tasks};
-use futures::FutureExt;
+use apalis::prelude::{BackendExt, BoxDynError, Data, TaskBuilder, WorkerBuilder, WorkerContext};
+use apalis_postgres::{Config, PostgresStorage, queries::push_tasks};
+use futures::{FutureExt, future::BoxFuture};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use tallyline_testkit::TestDb;
 use tokio::task::JoinHandle;
 
-use crate::system::{Done, Ledger, Open, Payload, System};
+use crate::system::{Done, Ledger, Open, Payload, System, sql_is_true};
 
 const QUEUE: &str = "bench";
 
@@ -17,22 +17,35 @@ const QUEUE: &str = "bench";
 struct Apalis {
     workers: usize,
     batch: usize,
-    /// Time between fetches that find nothing.
-    poll: Duration,
-    pubsub: bool,
+    wake: Wake,
+    /// Between heartbeats; each is followed by a fetch.
+    heartbeat: Duration,
+}
+
+/// What makes an idle worker fetch, besides its heartbeat.
+#[derive(Clone, Copy)]
+enum Wake {
+    Interval(Duration),
+    Pubsub,
 }
 
 /// Settings to choose from.
 pub fn candidates() -> Vec<Box<dyn System>> {
-    let with = |workers, batch| {
-        Box::new(Apalis { workers, batch, poll: Duration::from_millis(20), pubsub: false }) as Box<dyn System>
-    };
-    vec![with(4, 100), with(1, 500), with(2, 250), with(4, 500)]
+    let (wake, heartbeat) = (Wake::Interval(Duration::from_millis(20)), Duration::from_secs(1));
+    let with = |workers, batch| Box::new(Apalis { workers, batch, wake, heartbeat }) as Box<dyn System>;
+    vec![with(4, 500), with(4, 100), with(1, 500), with(4, 1_000), with(2, 1_000)]
 }
 
-/// Woken by NOTIFY.
+/// Woken by NOTIFY, or by a clock that ticks as often as anyone could bear. A
+/// wake-up that comes just as a fetch finds nothing is lost, until the next
+/// heartbeat: so there are candidates with a fast one.
 pub fn for_latency() -> Vec<Box<dyn System>> {
-    vec![Box::new(Apalis { workers: 1, batch: 100, poll: Duration::from_secs(1), pubsub: true })]
+    let with = |wake, heartbeat| {
+        Box::new(Apalis { workers: 1, batch: 100, wake, heartbeat: Duration::from_millis(heartbeat) })
+            as Box<dyn System>
+    };
+    let interval = Wake::Interval(Duration::from_millis(5));
+    vec![with(Wake::Pubsub, 1_000), with(Wake::Pubsub, 20), with(interval, 20)]
 }
 
 impl System for Apalis {
@@ -41,26 +54,26 @@ impl System for Apalis {
     }
 
     fn settings(&self) -> String {
-        let wake = if self.pubsub { ", with_pubsub" } else { "" };
+        let wake = match self.wake {
+            Wake::Interval(interval) => format!("poll_with_interval {} ms", interval.as_millis()),
+            Wake::Pubsub => "with_pubsub".to_owned(),
+        };
         format!(
-            "{} worker(s) × batch {}, lock_tasks false, fetched every {} ms when idle{wake}",
+            "{} worker(s) × batch {}, lock_tasks false, {wake}, heartbeat {} ms, pool without test_before_acquire",
             self.workers,
             self.batch,
-            self.poll.as_millis()
+            self.heartbeat.as_millis()
         )
     }
 
     fn open<'a>(&'a self, db: &'a TestDb) -> Done<'a, Box<dyn Open>> {
         async move {
-            let pool = PgPoolOptions::new().max_connections(20).connect(&db.admin_url).await?;
+            let pool =
+                PgPoolOptions::new().max_connections(20).test_before_acquire(false).connect(&db.admin_url).await?;
             PostgresStorage::setup(&pool).await?;
             Ok(Box::new(OpenApalis { pool, settings: *self, workers: Vec::new() }) as Box<dyn Open>)
         }
-        .boxed()
-    }
-
-    fn unfinished(&self) -> &'static str {
-        "SELECT EXISTS (SELECT FROM apalis.jobs WHERE status <> 'Done')"
+        .boxed_local()
     }
 }
 
@@ -80,28 +93,19 @@ impl Open for OpenApalis {
             push_tasks(&mut *connection, QUEUE, tasks).await?;
             Ok(())
         }
-        .boxed()
+        .boxed_local()
     }
 
     fn start(&mut self, ledger: Arc<Ledger>) -> Done<'_> {
         async move {
             for number in 0..self.settings.workers {
-                let config = Config::default().queue(QUEUE).batch_size(self.settings.batch).lock_tasks(false);
-                let mut strategy = Strategy::new();
-                if self.settings.pubsub {
-                    strategy = strategy.stream(Pubsub::new(self.pool.clone(), QUEUE.to_owned()));
-                }
-                let backend = PostgresStorage::<Payload>::new(&self.pool)
-                    .with_config(config)
-                    .poll_with_strategy(strategy.interval(self.settings.poll));
                 let context = WorkerContext::new(&format!("bench-{number}"));
-                let worker = WorkerBuilder::new(&context).backend(backend).data(Arc::clone(&ledger)).build(no_op);
-                let running = async move { worker.run().await.map_err(anyhow::Error::from) }.boxed();
-                self.workers.push((context, tokio::spawn(running)));
+                let running = tokio::spawn(self.work(context.clone(), Arc::clone(&ledger)));
+                self.workers.push((context, running));
             }
             Ok(())
         }
-        .boxed()
+        .boxed_local()
     }
 
     fn stop(&mut self) -> Done<'_> {
@@ -112,7 +116,37 @@ impl Open for OpenApalis {
             }
             Ok(())
         }
-        .boxed()
+        .boxed_local()
+    }
+
+    fn is_finished(&self) -> Done<'_, bool> {
+        sql_is_true(&self.pool, "SELECT NOT EXISTS (SELECT FROM apalis.jobs WHERE status <> 'Done')")
+    }
+}
+
+impl OpenApalis {
+    fn work(&self, context: WorkerContext, ledger: Arc<Ledger>) -> BoxFuture<'static, anyhow::Result<()>> {
+        let Apalis { batch, wake, heartbeat, .. } = self.settings;
+        // Thirty seconds of silence are a death, however fast the heart beats.
+        let missed = (30_000 / heartbeat.as_millis().max(1)) as usize;
+        let config = Config::default()
+            .queue(QUEUE)
+            .batch_size(batch)
+            .lock_tasks(false)
+            .heartbeat_interval(heartbeat)
+            .missed_heartbeats(missed);
+        let backend = PostgresStorage::<Payload>::new(&self.pool).with_config(config);
+        let builder = WorkerBuilder::new(&context);
+        match wake {
+            Wake::Interval(interval) => {
+                let worker = builder.backend(backend.poll_with_interval(interval)).data(ledger).build(no_op);
+                async move { Ok(worker.run().await?) }.boxed()
+            }
+            Wake::Pubsub => {
+                let worker = builder.backend(backend.with_pubsub()).data(ledger).build(no_op);
+                async move { Ok(worker.run().await?) }.boxed()
+            }
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The systems, each with the settings that are tried.
 
 mod apalis_postgres;
+mod awa;
+mod graphile_worker;
 mod ours;
 mod raw_sql;
 
@@ -12,6 +14,8 @@ pub fn all() -> Vec<Box<dyn System>> {
     all.extend(ours::candidates());
     all.extend(raw_sql::candidates());
     all.extend(apalis_postgres::candidates());
+    all.extend(awa::candidates());
+    all.extend(graphile_worker::candidates());
     all
 }
 
@@ -21,5 +25,7 @@ pub fn for_latency() -> Vec<Box<dyn System>> {
     all.extend(ours::for_latency());
     all.extend(raw_sql::for_latency());
     all.extend(apalis_postgres::for_latency());
+    all.extend(awa::for_latency());
+    all.extend(graphile_worker::for_latency());
     all
 }

@@ -8,7 +8,7 @@ use sqlx::{PgConnection, PgPool, Row, postgres::PgPoolOptions, types::Json};
 use tallyline_testkit::TestDb;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::system::{Done, Ledger, Open, Payload, System};
+use crate::system::{Done, Ledger, Open, Payload, System, sql_is_true};
 
 const TABLE: &str = "
     CREATE TABLE raw_jobs (
@@ -99,11 +99,7 @@ impl System for RawSql {
             };
             Ok(Box::new(open) as Box<dyn Open>)
         }
-        .boxed()
-    }
-
-    fn unfinished(&self) -> &'static str {
-        "SELECT EXISTS (SELECT FROM raw_jobs)"
+        .boxed_local()
     }
 }
 
@@ -124,7 +120,7 @@ impl Open for OpenRawSql {
             sqlx::query(ENQUEUE).bind(payloads).execute(&self.pool).await?;
             Ok(())
         }
-        .boxed()
+        .boxed_local()
     }
 
     fn start(&mut self, ledger: Arc<Ledger>) -> Done<'_> {
@@ -137,7 +133,7 @@ impl Open for OpenRawSql {
             }
             Ok(())
         }
-        .boxed()
+        .boxed_local()
     }
 
     fn stop(&mut self) -> Done<'_> {
@@ -147,7 +143,11 @@ impl Open for OpenRawSql {
             self.loops.wait().await;
             Ok(())
         }
-        .boxed()
+        .boxed_local()
+    }
+
+    fn is_finished(&self) -> Done<'_, bool> {
+        sql_is_true(&self.pool, "SELECT NOT EXISTS (SELECT FROM raw_jobs)")
     }
 }
 
