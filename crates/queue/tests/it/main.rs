@@ -8,6 +8,7 @@ mod cron;
 mod drains;
 mod endings;
 mod faults;
+mod losses;
 mod schedules;
 mod scripted;
 mod statistics;
