@@ -1,13 +1,16 @@
-//! Claims whose process got lost.
+//! Claims whose process or answer got lost, and what had been asked meanwhile.
 
 use std::time::Duration;
 
 use sqlx::PgPool;
-use tallyline_queue::store::{self, ClaimTerms, ClaimedRow, RescueTerms, Rescued, Verdict};
+use tallyline_queue::{
+    NewJob, Queue,
+    store::{self, Cancelled, ClaimTerms, ClaimedRow, RescueTerms, Rescued, Verdict},
+};
 use tallyline_testkit::{TestDb, wait_until};
 use uuid::Uuid;
 
-use crate::scripted::{Brief, LONG, Quick, count, end_leases, enqueue, outcomes, sql};
+use crate::scripted::{Brief, LONG, Quick, Refresh, count, end_leases, enqueue, outcomes, request, sql};
 
 async fn lease(pool: &PgPool) -> Uuid {
     let id = Uuid::new_v4();
@@ -38,6 +41,41 @@ async fn a_job_lost_at_its_last_attempt_is_buried() {
     assert_eq!(outcomes(&db, job).await, ["lost"]);
     let reason = "SELECT count(*) FROM tally.dead_jobs WHERE reason = 'lost at attempt 1 of 1'";
     assert_eq!(count(&db, reason).await, 1);
+}
+
+/// Broken by hand: with the request to cancel left on the row, the job waits and
+/// is run by the next process.
+#[tokio::test]
+async fn a_job_that_was_cancelled_before_its_claim_was_given_back_never_runs() {
+    let db = TestDb::new().await;
+    let mut connection = db.pool.acquire().await.unwrap();
+    let job = NewJob::of(&Quick { n: 1 }).unwrap().unique(tallyline_queue::Unique::live("once"));
+    let job = Queue::new().enqueue(&mut connection, job).await.unwrap().job_id();
+    let mine = lease(&db.pool).await;
+    assert_eq!(claim(&db.pool, mine).await.len(), 1);
+    assert_eq!(store::cancel(&db.pool, job, "not wanted").await.unwrap(), Cancelled::Requested);
+    // The answer to the claim got lost, so its process knows of nothing.
+    assert_eq!(store::release_unknown(&db.pool, "default", mine, &[]).await.unwrap(), 1);
+    assert!(claim(&db.pool, mine).await.is_empty(), "it was cancelled");
+    assert_eq!(outcomes(&db, job).await, ["cancelled"]);
+    let left = "SELECT (SELECT count(*) FROM tally.jobs) + (SELECT count(*) FROM tally.job_keys)";
+    assert_eq!(count(&db, left).await, 0);
+    assert_eq!(count(&db, "SELECT count(*) FROM tally.job_history WHERE error = 'not wanted'").await, 1);
+}
+
+/// Broken by hand: with `run_at` left as the request set it, the first request
+/// waits for the second one's hour.
+#[tokio::test]
+async fn a_request_for_later_does_not_delay_a_claim_that_is_given_back() {
+    let db = TestDb::new().await;
+    let job = request(&db, "all").await;
+    let mine = lease(&db.pool).await;
+    assert_eq!(claim(&db.pool, mine).await.len(), 1);
+    let mut connection = db.pool.acquire().await.unwrap();
+    let hour = Duration::from_secs(3_600);
+    assert_eq!(Queue::new().request::<Refresh>(&mut connection, "all", None, hour).await.unwrap(), job);
+    assert_eq!(store::release_unknown(&db.pool, "default", mine, &[]).await.unwrap(), 1);
+    assert_eq!(claim(&db.pool, mine).await.len(), 1, "the first request was due at once");
 }
 
 /// A rescue looks at the leases and takes its time. Meanwhile another one takes
