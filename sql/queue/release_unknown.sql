@@ -1,7 +1,7 @@
 -- Gives back jobs of queue $1 that lease $2 holds without knowing it (the answer to a claim was lost); returns their ids.
--- $3: the jobs it does know.
+-- $3: the jobs it does know. What was to be cancelled meanwhile is over, and has not begun.
 WITH held AS MATERIALIZED (
-    SELECT j.id, j.queue, j.user_id, j.permit_slot
+    SELECT j.*, j.cancel_requested_at IS NOT NULL AS cancelled, j.requested > j.claimed_generation AS again
     FROM tally.jobs j
     WHERE j.state = 'claimed' AND j.queue = $1 AND j.lease_id = $2 AND NOT j.id = ANY ($3::bigint[])
     ORDER BY j.id
@@ -13,15 +13,37 @@ WITH held AS MATERIALIZED (
     WHERE h.permit_slot IS NOT NULL AND p.queue = h.queue
         AND p.tenant = coalesce(h.user_id, '00000000-0000-0000-0000-000000000000') AND p.slot = h.permit_slot
         AND p.job_id = h.id
+), unlocked AS (
+    DELETE FROM tally.job_keys k
+    USING held h
+    WHERE h.cancelled AND h.unique_scope IN ('waiting', 'live') AND k.kind = h.kind
+        AND k.tenant = coalesce(h.user_id, '00000000-0000-0000-0000-000000000000') AND k.key = h.unique_key
+        AND k.job_id = h.id
+), written AS (
+    INSERT INTO tally.job_history
+        (job_id, claim, kind, queue, user_id, attempt, outcome, error, queued_at, started_at, finished_at, lease_id)
+    SELECT id, claims, kind, queue, user_id, attempt, 'cancelled', cancel_reason, created_at, claimed_at, now(), lease_id
+    FROM held
+    WHERE cancelled
+), removed AS (
+    DELETE FROM tally.jobs j USING held h WHERE j.id = h.id AND h.cancelled AND NOT h.again
+), kept AS (
+    UPDATE tally.jobs j
+    SET state = 'ready',
+        lease_id = NULL,
+        permit_slot = NULL,
+        cancel_requested_at = NULL,
+        cancel_reason = NULL,
+        claimed_at = NULL,
+        deadline_at = NULL,
+        claimed_generation = NULL,
+        done = CASE WHEN h.cancelled THEN h.claimed_generation ELSE h.done END,
+        attempt = CASE WHEN h.cancelled THEN 0 ELSE h.attempt - 1 END,
+        lost = CASE WHEN h.cancelled THEN 0 ELSE h.lost END,
+        -- A request since the claim may have set it later; what was due stays due.
+        run_at = CASE WHEN h.cancelled THEN h.run_at ELSE least(h.run_at, now()) END,
+        created_at = CASE WHEN h.cancelled THEN now() ELSE h.created_at END
+    FROM held h
+    WHERE j.id = h.id AND NOT (h.cancelled AND NOT h.again)
 )
-UPDATE tally.jobs j
-SET state = 'ready',
-    attempt = j.attempt - 1,
-    lease_id = NULL,
-    permit_slot = NULL,
-    claimed_at = NULL,
-    deadline_at = NULL,
-    claimed_generation = NULL
-FROM held h
-WHERE j.id = h.id
-RETURNING j.id
+SELECT id FROM held

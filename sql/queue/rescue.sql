@@ -1,14 +1,15 @@
--- Takes back up to $1 jobs of ended leases and, if $4, those past their deadline by $2 seconds; dead at the $3rd loss.
+-- Takes back up to $1 jobs of ended leases and, if $4, those past their deadline by $2 seconds.
+-- Dead at the $3rd loss, or when it was the last attempt.
 WITH lease AS MATERIALIZED (
     -- Each lease that holds something, by descents of the index: asking every
     -- job for its lease would read every claim that was ever made and not yet
     -- vacuumed away.
     SELECT l.lease_id, l.expires_at <= now() AS ended FROM tally.job_leases l
 ), due AS MATERIALIZED (
-    SELECT due.id, due.cause
+    SELECT due.id, due.lease_id, due.cause
     FROM lease l
     CROSS JOIN LATERAL (
-        SELECT j.id, CASE WHEN l.ended THEN 'lease' ELSE 'deadline' END AS cause
+        SELECT j.id, j.lease_id, CASE WHEN l.ended THEN 'lease' ELSE 'deadline' END AS cause
         FROM tally.jobs j
         WHERE j.state = 'claimed' AND j.lease_id = l.lease_id
             AND (l.ended OR j.deadline_at < now() - $2::float8 * interval '1 second')
@@ -16,16 +17,18 @@ WITH lease AS MATERIALIZED (
     WHERE l.ended OR $4
     UNION ALL
     -- Their lease has no row any more: released, or swept.
-    SELECT j.id, 'lease' AS cause
+    SELECT j.id, j.lease_id, 'lease' AS cause
     FROM tally.jobs j
     WHERE $4 AND j.state = 'claimed' AND NOT EXISTS (SELECT FROM tally.job_leases l WHERE l.lease_id = j.lease_id)
 ), held AS MATERIALIZED (
     SELECT j.*, d.cause,
         j.cancel_requested_at IS NOT NULL AS cancelled,
-        j.lost + 1 >= $3::int AND j.cancel_requested_at IS NULL AS hopeless,
+        (j.lost + 1 >= $3::int OR j.attempt >= j.max_attempts) AND j.cancel_requested_at IS NULL AS hopeless,
         j.requested > j.claimed_generation AS again
     FROM tally.jobs j
-    JOIN due d ON d.id = j.id
+    -- A row that changed hands meanwhile is not ours: its new lease may be younger
+    -- than this statement, which then sees none.
+    JOIN due d ON d.id = j.id AND d.lease_id = j.lease_id
     WHERE j.state = 'claimed' AND (
         NOT EXISTS (SELECT FROM tally.job_leases l WHERE l.lease_id = j.lease_id AND l.expires_at > now())
         OR j.deadline_at < now() - $2::float8 * interval '1 second')
@@ -75,7 +78,9 @@ WITH lease AS MATERIALIZED (
         (job_id, kind, queue, user_id, coalesce_key, payload, priority, attempts, max_attempts, reason, created_at,
          dead_at, trace, claims)
     SELECT id, kind, queue, user_id, coalesce_key, payload, priority, attempt, max_attempts,
-        'lost ' || (lost + 1) || ' times', created_at, now(), trace, claims
+        CASE WHEN lost + 1 >= $3::int THEN 'lost ' || (lost + 1) || ' times'
+            ELSE 'lost at attempt ' || attempt || ' of ' || max_attempts END,
+        created_at, now(), trace, claims
     FROM held
     WHERE hopeless
 )

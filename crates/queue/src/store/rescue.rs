@@ -34,7 +34,8 @@ pub struct Rescued {
 }
 
 /// Takes back the jobs of ended leases and those far past their deadline. Any
-/// number of processes may do this at once.
+/// number of processes may do this at once. An attempt that is lost counts: after
+/// its last one a job is a dead letter.
 ///
 /// # Errors
 /// Of the database.

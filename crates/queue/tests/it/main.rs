@@ -10,6 +10,7 @@ mod drains;
 mod endings;
 mod faults;
 mod lanes;
+mod losses;
 mod schedule_faults;
 mod schedule_orders;
 mod schedules;
