@@ -9,6 +9,7 @@ mod drains;
 mod endings;
 mod faults;
 mod losses;
+mod model;
 mod schedules;
 mod scripted;
 mod statistics;
