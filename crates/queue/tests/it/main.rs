@@ -11,6 +11,7 @@ mod endings;
 mod faults;
 mod lanes;
 mod losses;
+mod model;
 mod schedule_faults;
 mod schedule_orders;
 mod schedules;
