@@ -13,6 +13,7 @@
 //! wakes. The crate knows nothing of calls.
 
 mod ack;
+pub mod admin;
 mod backend;
 mod canceller;
 mod claimed;
