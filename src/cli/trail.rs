@@ -5,12 +5,12 @@ use sqlx::PgConnection;
 use tallyline_jobs::admin_log::{self, COMMAND_LINE, Entry};
 use uuid::Uuid;
 
-/// Records a change that concerns `tenant`, in the transaction that makes it.
+/// Records a change that concerns `tenant`, if any, in the transaction that makes it.
 pub(super) async fn record(
     conn: &mut PgConnection,
     action: &str,
     resource: (&str, String),
-    tenant: Uuid,
+    tenant: impl Into<Option<Uuid>>,
     details: Value,
 ) -> Result<(), sqlx::Error> {
     let (resource_type, resource_id) = resource;
@@ -19,7 +19,7 @@ pub(super) async fn record(
         action,
         resource_type,
         resource_id: Some(resource_id),
-        target_user_id: Some(tenant),
+        target_user_id: tenant.into(),
         details,
     };
     admin_log::record(conn, &entry).await

@@ -177,7 +177,7 @@ async fn the_status_is_one_screen_of_what_waits() {
     let db = TestDb::new().await;
     let tenant = Uuid::new_v4();
     sqlx::query("INSERT INTO tally.rollup_marks (user_id, tier, bucket_start, marked_at) VALUES ($1, 2, '2026-01-01Z', now() - interval '2 hours')").bind(tenant).execute(&db.admin).await.unwrap();
-    sqlx::query("INSERT INTO tally.dead_jobs (job_id, kind, queue, payload, priority, attempts, max_attempts, reason, created_at, dead_at) SELECT n, 'analyze_leads', 'default', '{}', 1, 10, 10, 'gave up', now(), now() FROM generate_series(1, 1234) n").execute(&db.admin).await.unwrap();
+    sqlx::query("INSERT INTO tally.dead_jobs (job_id, claims, kind, queue, payload, priority, attempts, max_attempts, reason, created_at, dead_at) SELECT n, 1, 'analyze_leads', 'default', '{}', 1, 10, 10, 'gave up', now(), now() FROM generate_series(1, 1234) n").execute(&db.admin).await.unwrap();
     let status = status::collect(&db.pool).await.unwrap();
     let screen = status.to_string();
     let line = |start: &str| {

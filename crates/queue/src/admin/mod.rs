@@ -15,5 +15,5 @@ pub use change::{
     next_live, replay, standing, tops,
 };
 pub use list::{JobLine, Listing, Page, State, list};
-pub use queues::{Idle, PausedKind, QueueLine, WorkerLine, paused_kinds, queues, workers};
+pub use queues::{Idle, PausedKind, QueueLine, WorkerLine, is_served, paused_kinds, queues, workers};
 pub use show::{Attempt, JobDetails, Letter, LiveJob, show};

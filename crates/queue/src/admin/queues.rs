@@ -69,6 +69,18 @@ pub async fn queues(db: &mut PgConnection, known: &[&str]) -> Result<Vec<QueueLi
     Ok(sqlx::query_file_as!(QueueLine, "../../sql/queue/queues.sql", known as &[&str]).fetch_all(db).await?)
 }
 
+/// Whether a living process takes jobs from a queue.
+///
+/// # Errors
+/// [`QueueError::Database`].
+pub async fn is_served(db: &mut PgConnection, queue: &str) -> Result<bool, QueueError> {
+    let query = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM tally.job_leases WHERE expires_at > now() AND $1 = ANY (queues)) AS "served!""#,
+        queue
+    );
+    Ok(query.fetch_one(db).await?)
+}
+
 /// Kinds that are paused.
 ///
 /// # Errors
