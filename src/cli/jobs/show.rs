@@ -59,11 +59,12 @@ fn print(details: &JobDetails) {
     for letter in &details.letters {
         print_letter(letter);
     }
-    if details.live.is_none() && details.letters.is_empty() {
-        if let Some(last) = details.attempts.first() {
-            line("state", format!("ended: {}", last.outcome));
-            head(&last.kind, &last.queue, last.tenant, last.queued_at);
-        }
+    if details.live.is_none()
+        && details.letters.is_empty()
+        && let Some(last) = details.attempts.first()
+    {
+        line("state", format!("ended: {}", last.outcome));
+        head(&last.kind, &last.queue, last.tenant, last.queued_at);
     }
     if let Some(trace) = details.trace_id() {
         line("trace", trace);

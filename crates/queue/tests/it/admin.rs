@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use tallyline_queue::{
     JobError, NewJob, Queue, QueueError,
     admin::{self, Filter, Listing, State},
@@ -12,7 +12,7 @@ use tallyline_testkit::TestDb;
 use uuid::Uuid;
 
 use crate::scripted::{
-    Gate, LONG, Quick, Slow, World, count, enqueue, outcomes, registry, request, runner, sql, stop, until_count,
+    Gate, LONG, Quick, Slow, World, count, enqueue, now, outcomes, registry, request, runner, sql, stop, until_count,
     until_empty,
 };
 
@@ -201,8 +201,8 @@ async fn a_queue_is_idle_when_no_claim_is_on_its_way_either() {
     assert_eq!(outcomes(&db, job).await, ["succeeded"]);
 }
 
-fn listing(state: State, limit: i64) -> Listing {
-    let since = Utc::now() - chrono::TimeDelta::days(1);
+async fn listing(db: &TestDb, state: State, limit: i64) -> Listing {
+    let since = now(db).await - chrono::TimeDelta::days(1);
     Listing { state, kind: None, queue: None, tenant: None, since, since_for_all: false, limit, before: None }
 }
 
@@ -243,15 +243,16 @@ async fn the_pages_of_a_list_hold_every_line_once() {
     for (state, expected) in [("failed", 100), ("lost", 100), ("succeeded", 100), ("live", 60), ("waiting", 30)] {
         let state: State = state.parse().unwrap();
         for limit in [7, 50, 1_000] {
-            let lines = walk(&db, listing(state, limit)).await;
+            let lines = walk(&db, listing(&db, state, limit).await).await;
             assert_eq!(lines.len(), expected, "{state:?} by {limit}");
             assert!(state == State::Live || lines.iter().all(|(_, word)| word == state.as_str()));
         }
     }
-    assert_eq!(walk(&db, listing(State::Dead, 7)).await.len(), 60);
-    let ids: BTreeSet<i64> = walk(&db, listing(State::Live, 7)).await.into_iter().map(|(id, _)| id).collect();
+    assert_eq!(walk(&db, listing(&db, State::Dead, 7).await).await.len(), 60);
+    let ids: BTreeSet<i64> =
+        walk(&db, listing(&db, State::Live, 7).await).await.into_iter().map(|(id, _)| id).collect();
     assert_eq!(ids.len(), 60);
-    let foreign = Listing { before: Some("5.1".into()), ..listing(State::Dead, 7) };
+    let foreign = Listing { before: Some("5.1".into()), ..listing(&db, State::Dead, 7).await };
     let refused = admin::list(&mut *connection(&db).await, &foreign).await;
     assert!(matches!(refused, Err(QueueError::Place)));
 }

@@ -8,7 +8,7 @@ use tallyline_queue::{
 };
 use tallyline_testkit::TestDb;
 
-use crate::scripted::{count, sql};
+use crate::scripted::{count, now, sql};
 
 /// As many attempts as a page may look at, see admin/list.rs.
 const LOOK: i64 = 20_000;
@@ -79,18 +79,17 @@ async fn cost(db: &TestDb, query: Query<'_, Postgres, PgArguments>) -> Cost {
     cost
 }
 
-fn explain(statement: &'static str) -> sqlx::AssertSqlSafe<String> {
-    sqlx::AssertSqlSafe(format!("EXPLAIN (ANALYZE, FORMAT JSON) {statement}"))
-}
-
-const ENDED: &str = include_str!("../../../../sql/queue/jobs_ended.sql");
-const SUCCEEDED: &str = include_str!("../../../../sql/queue/jobs_succeeded.sql");
-const ATTEMPTS_OF_JOB: &str = include_str!("../../../../sql/queue/job_attempts.sql");
-const STANDING: &str = include_str!("../../../../sql/queue/jobs_standing.sql");
+const ENDED: &str = concat!("EXPLAIN (ANALYZE, FORMAT JSON)\n", include_str!("../../../../sql/queue/jobs_ended.sql"));
+const SUCCEEDED: &str =
+    concat!("EXPLAIN (ANALYZE, FORMAT JSON)\n", include_str!("../../../../sql/queue/jobs_succeeded.sql"));
+const ATTEMPTS_OF_JOB: &str =
+    concat!("EXPLAIN (ANALYZE, FORMAT JSON)\n", include_str!("../../../../sql/queue/job_attempts.sql"));
+const STANDING: &str =
+    concat!("EXPLAIN (ANALYZE, FORMAT JSON)\n", include_str!("../../../../sql/queue/jobs_standing.sql"));
 
 async fn ended(db: &TestDb, days: i32, kind: Option<&str>) -> Cost {
-    let now = chrono::Utc::now();
-    let query = sqlx::query(explain(ENDED))
+    let now = now(db).await;
+    let query = sqlx::query(ENDED)
         .bind("failed")
         .bind(kind)
         .bind(None::<&str>)
@@ -106,8 +105,8 @@ async fn ended(db: &TestDb, days: i32, kind: Option<&str>) -> Cost {
 
 async fn succeeded(db: &TestDb, kind: Option<&str>) -> Cost {
     // The last second of yesterday: nearly all of that day's partition lies before it.
-    let midnight = chrono::Utc::now().date_naive().and_time(chrono::NaiveTime::MIN).and_utc();
-    let query = sqlx::query(explain(SUCCEEDED))
+    let midnight = now(db).await.date_naive().and_time(chrono::NaiveTime::MIN).and_utc();
+    let query = sqlx::query(SUCCEEDED)
         .bind(kind)
         .bind(None::<&str>)
         .bind(None::<uuid::Uuid>)
@@ -132,12 +131,8 @@ async fn lists_and_single_jobs_read_what_they_show() {
         ("failures of a kind that has none", ended(&db, 12, Some("none")).await, LOOK as f64),
         ("a page of successes", succeeded(&db, None).await, 50.0 * 2.0),
         ("successes of a kind that has none", succeeded(&db, Some("none")).await, LOOK as f64),
-        (
-            "the attempts of a job",
-            cost(&db, sqlx::query(explain(ATTEMPTS_OF_JOB)).bind(77_i64).bind(20_i64)).await,
-            1.0,
-        ),
-        ("how three jobs stand", cost(&db, sqlx::query(explain(STANDING)).bind(vec![5_i64, 77, 290_000])).await, 3.0),
+        ("the attempts of a job", cost(&db, sqlx::query(ATTEMPTS_OF_JOB).bind(77_i64).bind(20_i64)).await, 1.0),
+        ("how three jobs stand", cost(&db, sqlx::query(STANDING).bind(vec![5_i64, 77, 290_000])).await, 3.0),
     ] {
         assert!(!cost.is_sequential(), "{what}: {cost:?}");
         assert!(cost.rows() <= most + slack, "{what}: {} rows, {cost:?}", cost.rows());
@@ -160,7 +155,7 @@ async fn a_page_without_a_match_says_where_to_go_on() {
             kind: Some("rare".into()),
             queue: None,
             tenant: None,
-            since: chrono::Utc::now() - chrono::TimeDelta::days(12),
+            since: now(&db).await - chrono::TimeDelta::days(12),
             since_for_all: false,
             limit: 10,
             before: None,
