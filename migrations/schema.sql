@@ -2935,11 +2935,14 @@ CREATE TABLE tally.job_leases (
     label text NOT NULL,
     started_at timestamp with time zone NOT NULL,
     beat_at timestamp with time zone NOT NULL,
-    expires_at timestamp with time zone NOT NULL
+    expires_at timestamp with time zone NOT NULL,
+    queues text[] DEFAULT '{}'::text[] NOT NULL
 )
 WITH (fillfactor='50');
 
 COMMENT ON TABLE tally.job_leases IS 'One row per start of a process, with a random id. Jobs of a lease that expired, or is gone, are taken back.';
+
+COMMENT ON COLUMN tally.job_leases.queues IS 'Queues that the process takes jobs from.';
 
 CREATE TABLE tally.job_permits (
     queue text NOT NULL,
@@ -3662,6 +3665,10 @@ CREATE INDEX inbox_pending_wait_idx ON tally.inbox_pending USING btree (user_id,
 
 CREATE INDEX job_history_job ON ONLY tally.job_history USING btree (job_id);
 
+CREATE INDEX job_history_unsuccessful ON ONLY tally.job_history USING btree (finished_at, job_id, claim) WHERE (outcome <> 'succeeded'::text);
+
+CREATE INDEX job_history_other_finished_at_job_id_claim_idx ON tally.job_history_other USING btree (finished_at, job_id, claim) WHERE (outcome <> 'succeeded'::text);
+
 CREATE INDEX job_history_other_job_id_idx ON tally.job_history_other USING btree (job_id);
 
 CREATE INDEX job_keys_expiry ON tally.job_keys USING btree (expires_at) WHERE (expires_at IS NOT NULL);
@@ -3701,6 +3708,8 @@ CREATE INDEX rollup_marks_marked_at_idx ON tally.rollup_marks USING btree (marke
 CREATE UNIQUE INDEX schedule_fires_clock ON tally.schedule_fires USING btree (schedule, fire_at) WHERE (NOT manual);
 
 CREATE INDEX schedule_fires_job ON tally.schedule_fires USING btree (job_id) WHERE (job_id IS NOT NULL);
+
+ALTER INDEX tally.job_history_unsuccessful ATTACH PARTITION tally.job_history_other_finished_at_job_id_claim_idx;
 
 ALTER INDEX tally.job_history_job ATTACH PARTITION tally.job_history_other_job_id_idx;
 

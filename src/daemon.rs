@@ -17,14 +17,14 @@ use tallyline_jobs::{
     audit_rollups, backfill, deliver_notifications, extend_calendar, process_call_events, purge_expired,
     reconcile_calls, roll_up,
 };
-use tallyline_queue::{Hint, Job as _, Runner};
+use tallyline_queue::{Hint, Job as _, Runner, RunnerBuilder};
 use tallyline_secrets::{SealingKey, sealing};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::receiver::{self, Receiver};
 use crate::{api, dashboard, schedules, telemetry};
 
@@ -110,8 +110,9 @@ impl Daemon {
             Ok(())
         });
         let runner = start_runner(&config, &pool, settings, &inbox_hint, roles)?;
-        if runner.is_some() {
+        if let Some(runner) = &runner {
             extend_calendar::request(&pool).await?;
+            runner.queue().hint();
         }
 
         let router = router(&config, &pool, receiver.as_ref(), roles, &metrics);
@@ -232,10 +233,11 @@ fn start_runner(
         return Ok(None);
     }
     let deps = Arc::new(deps(config, pool, settings, inbox_hint)?);
-    let label = format!("process {}", std::process::id());
     let mut builder = Runner::builder(pool.clone(), tallyline_jobs::registry()?, Arc::clone(&deps))
-        .label(label)
+        .label(label())
+        .history_days(config.retention.job_history_days)
         .schedules(schedules::specs(config)?, fires);
+    builder = queue_limits(builder, &config.queue)?;
     let reconciliations = if works { config.reconcile.concurrency } else { 0 };
     builder = builder.queue(reconcile_calls::ReconcileCalls::QUEUE, reconciliations);
     if works {
@@ -255,6 +257,7 @@ fn start_runner(
         );
         let roll_up = RollUp { pool: pool.clone(), options: roll_up_options(config) };
         builder = builder
+            .queue("default", config.queue.concurrency)
             .drain(tallyline_jobs::process_drain(process, inbox_hint, config.process.concurrency))
             .drain(notify.into_drain())
             .drain(tallyline_jobs::roll_up_drain(roll_up, &rollup_hint, config.roll_up.concurrency))
@@ -271,6 +274,28 @@ fn start_runner(
         builder = builder.queue("default", 0);
     }
     Ok(Some(builder.start()?))
+}
+
+/// Host and process id: what an operator looks for when a process holds a job.
+fn label() -> String {
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    format!("{}:{}", host.as_deref().unwrap_or("unknown"), std::process::id())
+}
+
+/// Limits of kinds, and whether processes tell each other of jobs.
+fn queue_limits(mut builder: RunnerBuilder<Deps>, queue: &config::Queue) -> anyhow::Result<RunnerBuilder<Deps>> {
+    let registry = tallyline_jobs::registry()?;
+    for (kind, jobs) in &queue.kinds {
+        if !registry.kinds().any(|known| known == kind) {
+            let known: Vec<&str> = registry.kinds().collect();
+            bail!("queue.kinds: there is no job \"{kind}\"; jobs are {}", known.join(", "));
+        }
+        if *jobs == 0 {
+            bail!("queue.kinds: {kind} = 0 would have them claimed by nobody; pause the kind instead");
+        }
+        builder = builder.kind(kind.clone(), *jobs);
+    }
+    Ok(if queue.announce { builder } else { builder.poll_only() })
 }
 
 fn deps(config: &Config, pool: &PgPool, settings: SettingsHandle, inbox_hint: &Hint) -> anyhow::Result<Deps> {

@@ -34,6 +34,17 @@ BEGIN
         END LOOP;
     END IF;
 
+    -- To see who keeps the queue's dead rows from being vacuumed away, whatever
+    -- account that is. Without this right only our own sessions are seen; where
+    -- this session may not grant it, that is how it stays.
+    IF NOT pg_has_role('tallyline_worker', 'pg_read_all_stats', 'USAGE') THEN
+        BEGIN
+            GRANT pg_read_all_stats TO tallyline_worker;
+        EXCEPTION WHEN insufficient_privilege THEN
+            NULL;
+        END;
+    END IF;
+
     -- Two runs in this database would update the same catalogue rows.
     PERFORM pg_advisory_xact_lock(hashtext('tallyline bootstrap'));
     IF NOT has_database_privilege('tallyline_owner', current_database(), 'CREATE') THEN

@@ -7,13 +7,13 @@ use std::time::Duration;
 use anyhow::bail;
 use sqlx::PgPool;
 
-use super::Outcome;
 use super::context::Database;
 use super::provision::provision;
 use super::run::stop_signal;
 use super::simulate::{now, progress_bar, show};
 use super::table::{grouped, micros, percent, table};
 use super::verify::wait_until_settled;
+use super::{Outcome, announce};
 use crate::config::Config;
 use crate::daemon::{Daemon, Role, sealing_key};
 use crate::ledger::{self, Ledger};
@@ -107,6 +107,7 @@ async fn drive(config: &Config, daemon: &Daemon, args: &Args) -> anyhow::Result<
     }
     // The clock asks for trends every quarter of an hour; nobody watches a demonstration for so long.
     sqlx::query!("SELECT tally.request_job('rebuild_all_dashboards', 'demo')").fetch_one(&daemon.pool).await?;
+    announce::jobs(config, &daemon.pool).await;
     let outcome = check(&daemon.pool, &ledger).await?;
     print_summary(&daemon.pool, &ledger).await?;
     Ok(outcome)

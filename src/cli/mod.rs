@@ -5,6 +5,7 @@
 
 mod agent;
 mod analyses;
+mod announce;
 mod backfill;
 mod context;
 mod credits;
@@ -12,15 +13,19 @@ mod customer;
 mod db;
 mod demo;
 mod follow_up;
+mod jobs;
 mod migrate;
+mod names;
 mod notify;
 mod number;
 mod provider;
 mod provision;
+mod queue;
 mod run;
 mod schedule;
 mod settings;
 mod simulate;
+mod span;
 mod status;
 mod table;
 mod tenant;
@@ -111,6 +116,12 @@ enum Command {
     /// What runs by the clock, and when
     #[command(subcommand)]
     Schedule(schedule::Command),
+    /// Jobs: what waits, runs, has ended, has died, and what to do about it
+    #[command(subcommand)]
+    Jobs(jobs::Command),
+    /// Queues: who serves them, and how to hold them up
+    #[command(subcommand)]
+    Queue(queue::Command),
     /// What waits, what lags, what failed, on one screen
     Status(status::Args),
     /// The embedded database server
@@ -186,6 +197,8 @@ async fn execute(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Notify(command) => notify::run(config, command).await,
         Command::Backfill(command) => backfill::run(config, command).await,
         Command::Schedule(command) => schedule::run(config, command).await,
+        Command::Jobs(command) => jobs::run(config, command).await,
+        Command::Queue(command) => queue::run(config, command).await,
         Command::Status(args) => status::run(config, args).await,
         Command::Db(command) => db::run(config, command).await,
     }
@@ -209,6 +222,11 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         if cause.is::<ConfigError>()
             || cause.is::<WrongUsage>()
             || cause.is::<settings::Unusable>()
+            || cause.is::<names::NotThere>()
+            || matches!(
+                cause.downcast_ref(),
+                Some(QueueError::UnknownKind(_) | QueueError::Payload { .. } | QueueError::Place)
+            )
             || cause.downcast_ref().is_some_and(TenantError::is_wrong_usage)
             || cause.downcast_ref().is_some_and(NotifyError::is_wrong_usage)
             || matches!(cause.downcast_ref(), Some(BackfillError::UnknownTenant(_) | BackfillError::UnknownBackfill(_)))

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::Outcome;
 use super::context::Database;
 use super::provision::provision;
 use super::table::grouped;
+use super::{Outcome, announce};
 use crate::config::Config;
 use crate::daemon::sealing_key;
 use crate::simulate::{self, Progress, SimulateOptions, StandIn, Target, parse_percent};
@@ -128,6 +128,7 @@ async fn until_asked(config: &Config, targets: &[Target], stand_in: &StandIn) ->
         }
         if unasked > 0 && waiting.jobs == 0 {
             sqlx::query!("SELECT tally.request_job('reconcile_all', 'simulate')").fetch_one(&pool).await?;
+            announce::jobs(config, &pool).await;
         }
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     }

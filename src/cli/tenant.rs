@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::context::Database;
 use super::table::{grouped, micros, table};
-use super::{Outcome, provider, tenant_analysis, trail};
+use super::{Outcome, announce, provider, tenant_analysis, trail};
 use crate::config::Config;
 use crate::daemon::sealing_key;
 use crate::tenants::{self, CreatedEndpoint, NewTenant, Qualification, TwilioAccount};
@@ -125,6 +125,8 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outc
         Command::Set(change) => {
             set(&mut tx, change).await?;
             tx.commit().await?;
+            // Other thresholds qualify leads anew.
+            announce::jobs(&config, &pool).await;
         }
         Command::Analysis(command) => {
             tenant_analysis::run(&mut tx, || sealing_key(&config), read_secret, command).await?;

@@ -3,6 +3,7 @@
 
 mod load;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ pub struct Config {
     pub analyze_leads: AnalyzeLeads,
     pub backfill: Backfill,
     pub notify: Notify,
+    pub queue: Queue,
     pub refresh_kpi_summary: RefreshKpiSummary,
     pub rebuild_dashboards: RebuildDashboards,
     pub audit: Audit,
@@ -140,6 +142,15 @@ pub struct Notify {
     pub per_endpoint: i64,
     pub request_timeout_seconds: u64,
     pub retry_seconds: Vec<u64>,
+}
+
+/// The queue of jobs, as this process works it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Queue {
+    pub concurrency: usize,
+    pub announce: bool,
+    pub kinds: BTreeMap<String, usize>,
 }
 
 /// The job `refresh_kpi_summary`.

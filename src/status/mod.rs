@@ -45,6 +45,7 @@ pub struct Status {
     pub tiers: Vec<Tier>,
     pub queues: Vec<Queue>,
     pub dead_jobs: Vec<DeadJobs>,
+    pub vacuum: Vacuum,
     pub schedules: Vec<Schedule>,
     pub quarantine: Vec<Quarantine>,
     pub analyses: Analyses,
@@ -105,6 +106,17 @@ pub struct Queue {
     pub running: i64,
     pub oldest_ready_seconds: Option<f64>,
     pub paused: bool,
+}
+
+/// What keeps the queue's tables from staying small.
+#[derive(Debug, Clone, Serialize)]
+pub struct Vacuum {
+    /// Rows of the queue's tables that are gone and not vacuumed away.
+    pub dead_rows: i64,
+    /// Age of the oldest snapshot that this account can see; `None` when nobody holds one.
+    pub oldest_snapshot_seconds: Option<f64>,
+    /// Who holds it.
+    pub oldest_snapshot_holder: Option<String>,
 }
 
 /// Dead letters of a kind.
@@ -182,6 +194,7 @@ pub async fn collect(pool: &PgPool) -> Result<Status, StatusError> {
         inbox,
         tiers: tiers(pool).await?,
         queues: jobs.queues.into_iter().map(Queue::from).collect(),
+        vacuum: tallyline_queue::bloat(pool).await?.into(),
         dead_jobs: jobs.dead.into_iter().map(|d| DeadJobs { job: d.kind, dead: d.dead }).collect(),
         schedules: jobs.schedules.into_iter().map(Schedule::from).collect(),
         quarantine,
@@ -217,6 +230,16 @@ impl From<tallyline_queue::QueueStats> for Queue {
             running: q.claimed,
             oldest_ready_seconds: q.oldest_ready_seconds,
             paused: q.paused,
+        }
+    }
+}
+
+impl From<tallyline_queue::Bloat> for Vacuum {
+    fn from(bloat: tallyline_queue::Bloat) -> Self {
+        Self {
+            dead_rows: bloat.tables.iter().map(|table| table.dead_tuples).sum(),
+            oldest_snapshot_seconds: bloat.oldest_snapshot_seconds,
+            oldest_snapshot_holder: bloat.oldest_snapshot_holder,
         }
     }
 }

@@ -20,6 +20,7 @@ impl fmt::Display for Status {
         writeln!(f, "{}\n", self.pipeline())?;
         section(f, "Jobs", self.jobs(), "none waiting, none running")?;
         section(f, "Dead jobs", self.dead(), "none")?;
+        writeln!(f, "{}", self.vacuum_line())?;
         section(f, "Backfills", self.backfill_lines(), "none under way")?;
         section(f, "Reconciliation", self.reconcile_lines(), "no provider accounts")?;
         section(f, "Schedules", self.schedule_lines(), "none")?;
@@ -98,6 +99,15 @@ impl Status {
             table.add_row([dead.job.clone(), format::integer(dead.dead)]);
         }
         (!self.dead_jobs.is_empty()).then_some(table)
+    }
+
+    fn vacuum_line(&self) -> String {
+        let vacuum = &self.vacuum;
+        let snapshot = match (vacuum.oldest_snapshot_seconds, &vacuum.oldest_snapshot_holder) {
+            (Some(age), Some(holder)) => format!("{}, {holder}", seconds(Some(age))),
+            _ => "none that this account can see".to_owned(),
+        };
+        format!("Dead rows of the queue: {}; oldest snapshot: {snapshot}", format::integer(vacuum.dead_rows))
     }
 
     fn backfill_lines(&self) -> Option<Table> {

@@ -5,6 +5,7 @@
 
 use std::io::IsTerminal;
 
+use tallyline_queue::JobLog;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::layer::{Context, SubscriberExt};
@@ -44,7 +45,7 @@ pub fn init(log: &config::Log) -> Result<(), LogError> {
     let terminal = std::io::stderr().is_terminal();
     let format = format_of(&log.format, terminal)?;
     let filter = EnvFilter::builder().parse(&log.level)?;
-    let registry = tracing_subscriber::registry().with(filter).with(CountMessages);
+    let registry = tracing_subscriber::registry().with(filter).with(CountMessages).with(JobLog);
     let writer = fmt::layer().with_writer(std::io::stderr);
     match format {
         Format::Human => {

@@ -356,6 +356,11 @@ pub const GROUPS: &[Group] = &[
                 &["job"],
                 "Jobs enqueued or requested, by kind; counted before the commit",
             ),
+            counter(
+                "tallyline_jobs_duplicate_total",
+                &["job"],
+                "Unique jobs that were not enqueued since another held their key, by kind",
+            ),
             counter("tallyline_jobs_finished_total", &["job", "outcome"], "Attempts that ended, by kind and outcome"),
             seconds("tallyline_job_duration_seconds", Buckets::JobRun, &["job"], "Run time of attempts, by kind"),
             seconds("tallyline_job_wait_seconds", Buckets::Wait, &["queue"], "From due to claimed, by queue"),
@@ -380,6 +385,17 @@ pub const GROUPS: &[Group] = &[
                 "When a scheduled kind last succeeded, Unix time",
             ),
             counter("tallyline_cron_missed_fires_total", &["job"], "Fires that were not made up for, by kind"),
+            gauge(
+                "tallyline_queue_dead_tuples",
+                &["table"],
+                "Rows of the queue's tables that vacuum has not removed yet, by table; take `max` over instances",
+            ),
+            gauge_seconds(
+                "tallyline_oldest_snapshot_age_seconds",
+                &[],
+                "Age of the oldest snapshot in the database server, as far as this account may see sessions: nothing \
+                 deleted since can be vacuumed away; take `max` over instances",
+            ),
             counter(
                 "tallyline_cron_fires_total",
                 &["schedule", "outcome"],

@@ -38,14 +38,7 @@ async fn wait_for_blocked(observer: &mut PgConnection, sessions: usize) {
 /// Break: set `MAX_ATTEMPTS` to 1; some run then fails with unique_violation.
 #[tokio::test]
 async fn many_processes_may_create_the_roles_at_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let options = EmbeddedOptions {
-        data_dir: dir.path().join(".tallyline"),
-        outside_dir: std::env::temp_dir().join("tallyline-test"),
-        durable: false,
-        ..Default::default()
-    };
-    let server = EmbeddedServer::start(options).await.unwrap();
+    let (dir, server) = own_server().await;
     let home = server.data_dir().parent().unwrap().to_owned();
     let url = server.admin_url();
     let mut admin = PgConnection::connect(&url).await.unwrap();
@@ -84,6 +77,51 @@ async fn many_processes_may_create_the_roles_at_once() {
         result.unwrap();
     }
     assert_eq!(members, 3);
+}
+
+/// A server of the test's own, and what to delete after it.
+async fn own_server() -> (tempfile::TempDir, EmbeddedServer) {
+    let dir = tempfile::tempdir().unwrap();
+    let options = EmbeddedOptions {
+        data_dir: dir.path().join(".tallyline"),
+        outside_dir: std::env::temp_dir().join("tallyline-test"),
+        durable: false,
+        ..Default::default()
+    };
+    let server = EmbeddedServer::start(options).await.unwrap();
+    (dir, server)
+}
+
+const SEES_SESSIONS: &str = "SELECT pg_has_role('tallyline_worker', 'pg_read_all_stats', 'USAGE')";
+
+/// Break: leave out the handler of insufficient_privilege; the owner's run fails.
+#[tokio::test]
+async fn the_worker_sees_others_sessions_where_that_may_be_granted() {
+    let (dir, server) = own_server().await;
+    let home = server.data_dir().parent().unwrap().to_owned();
+    let mut admin = PgConnection::connect(&server.admin_url()).await.unwrap();
+    let granted: bool = sqlx::query_scalar(SEES_SESSIONS).fetch_one(&mut admin).await.unwrap();
+    for sql in [
+        "REVOKE pg_read_all_stats FROM tallyline_worker",
+        "CREATE ROLE plain LOGIN PASSWORD 'secret'",
+        "ALTER DATABASE tallyline OWNER TO plain",
+        "ALTER SCHEMA public OWNER TO plain",
+    ] {
+        sqlx::raw_sql(sql).execute(&mut admin).await.unwrap();
+    }
+    sqlx::raw_sql("SET SESSION AUTHORIZATION plain").execute(&mut admin).await.unwrap();
+    let by_the_owner = roles::bootstrap(&mut admin, None).await;
+    let not_granted: bool = sqlx::query_scalar(SEES_SESSIONS).fetch_one(&mut admin).await.unwrap();
+    sqlx::raw_sql("RESET SESSION AUTHORIZATION").execute(&mut admin).await.unwrap();
+    let by_the_superuser = roles::bootstrap(&mut admin, None).await;
+    let granted_again: bool = sqlx::query_scalar(SEES_SESSIONS).fetch_one(&mut admin).await.unwrap();
+    server.stop().await.unwrap();
+    if !home.starts_with(dir.path()) {
+        std::fs::remove_dir_all(&home).unwrap();
+    }
+    by_the_owner.unwrap();
+    by_the_superuser.unwrap();
+    assert_eq!((granted, not_granted, granted_again), (true, false, true));
 }
 
 #[tokio::test]

@@ -22,6 +22,20 @@ pub enum QueueError {
         /// Kind of the job.
         kind: &'static str,
     },
+    /// No registered kind has this name.
+    #[error("there is no kind of job {0:?}")]
+    UnknownKind(String),
+    /// A payload is none of its kind.
+    #[error("the payload is none of kind {kind}: {reason}")]
+    Payload {
+        /// Kind of the job.
+        kind: String,
+        /// Why; it may quote the payload.
+        reason: String,
+    },
+    /// A page of a list begins at a place of another list.
+    #[error("this is no place in this list: pass on what the page before it gave")]
+    Place,
     /// A schedule is not valid.
     #[error("schedule {name}: {reason}")]
     Schedule {

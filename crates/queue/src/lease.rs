@@ -87,13 +87,14 @@ impl Keeper {
     pub(crate) fn start(
         options: PgConnectOptions,
         label: String,
+        queues: Vec<String>,
         timing: LeaseTiming,
         counters: Arc<Counters>,
     ) -> Result<Self, QueueError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (sender, leases) = watch::channel(None);
         let stop = CancellationToken::new();
-        let task = Keeping { options, label, timing, counters, sender, stop: stop.clone(), connection: None };
+        let task = Keeping { options, label, queues, timing, counters, sender, stop: stop.clone(), connection: None };
         let thread =
             std::thread::Builder::new().name("tally-lease".to_owned()).spawn(move || runtime.block_on(task.run()))?;
         Ok(Self { leases, stop, thread: Some(thread) })
@@ -120,6 +121,7 @@ impl Drop for Keeper {
 struct Keeping {
     options: PgConnectOptions,
     label: String,
+    queues: Vec<String>,
     timing: LeaseTiming,
     counters: Arc<Counters>,
     sender: watch::Sender<Option<Arc<Lease>>>,
@@ -149,9 +151,10 @@ impl Keeping {
         loop {
             let sent = Instant::now();
             let lease = Lease::new(self.safe_until(sent));
-            let (label, ttl, id) = (self.label.clone(), self.timing.ttl, lease.id);
+            let (label, queues, ttl, id) = (self.label.clone(), self.queues.clone(), self.timing.ttl, lease.id);
             let until = self.safe_until(sent);
-            let done = self.on_connection(until, async |db| store::register_lease(db, id, &label, ttl).await).await;
+            let register = async |db: &mut PgConnection| store::register_serving(db, id, &label, ttl, &queues).await;
+            let done = self.on_connection(until, register).await;
             match done {
                 Some(()) if lease.is_safe() => return Some(Arc::new(lease)),
                 // An answer that came too late leaves a row that ends by itself.

@@ -14,6 +14,7 @@
 //! wakes. The crate knows nothing of calls.
 
 mod ack;
+pub mod admin;
 mod backend;
 mod canceller;
 mod claimed;

@@ -119,7 +119,9 @@ impl Listener {
                     // A peer that vanished without a word keeps a connection half open.
                     let ping = sqlx::query("SELECT 1").execute(&mut listener);
                     match tokio::time::timeout(PING_TIMEOUT, ping).await {
-                        Ok(pinged) => drop(pinged?),
+                        Ok(pinged) => {
+                            pinged?;
+                        }
                         Err(_) => return Err(sqlx::Error::PoolTimedOut),
                     }
                 }

@@ -9,8 +9,12 @@ use crate::{
     context::JobContext,
     error::QueueError,
     job::{Job, RunError},
+    new_job::NewJob,
     pace::Backoff,
 };
+
+/// Makes a job of a payload; the error says why it does not fit.
+type Make = fn(Value) -> Result<NewJob, String>;
 
 type Run<S> = fn(&RawValue, JobContext<S>) -> Result<BoxFuture<'static, Result<(), RunError>>, RunError>;
 
@@ -20,6 +24,7 @@ pub(crate) struct Kind<S> {
     pub(crate) deadline: Duration,
     pub(crate) backoff: Backoff,
     pub(crate) run: Run<S>,
+    make: Make,
 }
 
 /// The list of kinds. One line per job:
@@ -43,7 +48,7 @@ impl<S: Send + Sync + 'static> Registry<S> {
     /// # Errors
     /// [`QueueError::DuplicateKind`] when the kind is there already.
     pub fn register<J: Job<State = S>>(mut self) -> Result<Self, QueueError> {
-        let kind = Kind { queue: J::QUEUE, deadline: J::DEADLINE, backoff: J::BACKOFF, run: run::<J> };
+        let kind = Kind { queue: J::QUEUE, deadline: J::DEADLINE, backoff: J::BACKOFF, run: run::<J>, make: make::<J> };
         match self.kinds.insert(J::KIND, kind) {
             None => Ok(self),
             Some(_) => Err(QueueError::DuplicateKind(J::KIND)),
@@ -62,6 +67,17 @@ impl<S: Send + Sync + 'static> Registry<S> {
         queues.sort_unstable();
         queues.dedup();
         queues
+    }
+
+    /// A job of a kind with the defaults of that kind, for whoever has its name
+    /// and payload only from elsewhere.
+    ///
+    /// # Errors
+    /// [`QueueError::UnknownKind`]; [`QueueError::Payload`] when the kind could
+    /// not read the payload: its text may quote it.
+    pub fn new_job(&self, kind: &str, payload: Value) -> Result<NewJob, QueueError> {
+        let known = self.get(kind).ok_or_else(|| QueueError::UnknownKind(kind.to_owned()))?;
+        (known.make)(payload).map_err(|reason| QueueError::Payload { kind: kind.to_owned(), reason })
     }
 
     pub(crate) fn get(&self, kind: &str) -> Option<&Kind<S>> {
@@ -95,6 +111,13 @@ fn run<J: Job>(
         RunError::Undecodable(format!("{:?} error for kind {}", error.classify(), J::KIND))
     })?;
     Ok(async move { job.run(ctx).await.map_err(RunError::from) }.boxed())
+}
+
+fn make<J: Job>(payload: Value) -> Result<NewJob, String> {
+    // What is stored is what was given: read once, it may look different.
+    let job: J = serde_json::from_value(payload.clone()).map_err(|error| error.to_string())?;
+    let job = NewJob::of(&job).map_err(|error| error.to_string())?;
+    Ok(NewJob { payload, ..job })
 }
 
 /// A registry with its state, behind one pointer.

@@ -170,7 +170,8 @@ impl<S: Send + Sync + 'static> RunnerBuilder<S> {
         let queues = self.all_queues();
         let options = own_options(&self.pool);
         let counters = Arc::new(Counters::default());
-        let keeper = Keeper::start(options.clone(), self.label, self.timing.lease, Arc::clone(&counters))?;
+        let served = queues.iter().map(|(name, _)| name.clone()).collect();
+        let keeper = Keeper::start(options.clone(), self.label, served, self.timing.lease, Arc::clone(&counters))?;
         let announce = self.announce.then(|| Arc::new(Notify::new()));
         let queue = Queue::announcing(announce.clone());
         let parts = Parts {

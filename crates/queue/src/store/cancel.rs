@@ -10,8 +10,19 @@ pub enum Cancelled {
     Removed,
     /// It runs; its process has been asked to end it.
     Requested,
-    /// There is no such live job, or another transaction has it locked this moment.
+    /// There is no such live job.
     NotFound,
+}
+
+/// One of several jobs that were cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CancelledJob {
+    /// Id of the job.
+    pub job_id: i64,
+    /// The tenant it belongs to.
+    pub tenant: Option<Uuid>,
+    /// What became of it; never [`Cancelled::NotFound`].
+    pub became: Cancelled,
 }
 
 /// Cancels one job: one that waits leaves the queue at once, one that runs is
@@ -21,13 +32,37 @@ pub enum Cancelled {
 /// # Errors
 /// Of the database.
 pub async fn cancel(db: impl PgExecutor<'_>, job_id: i64, reason: &str) -> Result<Cancelled, sqlx::Error> {
+    let jobs = run(db, &[job_id], reason, true).await?;
+    Ok(jobs.first().map_or(Cancelled::NotFound, |job| job.became))
+}
+
+/// Cancels jobs, each as [`cancel`] does, in one statement. Those that are no
+/// longer live, or that another transaction has locked this moment, are not
+/// among the answers.
+///
+/// # Errors
+/// Of the database.
+pub async fn cancel_many(
+    db: impl PgExecutor<'_>,
+    job_ids: &[i64],
+    reason: &str,
+) -> Result<Vec<CancelledJob>, sqlx::Error> {
+    run(db, job_ids, reason, false).await
+}
+
+async fn run(
+    db: impl PgExecutor<'_>,
+    job_ids: &[i64],
+    reason: &str,
+    wait: bool,
+) -> Result<Vec<CancelledJob>, sqlx::Error> {
     let reason = crate::error::storable(reason);
-    let row = sqlx::query_file!("../../sql/queue/cancel.sql", job_id, reason).fetch_optional(db).await?;
-    Ok(match row.as_ref().map(|row| row.was.as_str()) {
-        Some("ready") => Cancelled::Removed,
-        Some(_) => Cancelled::Requested,
-        None => Cancelled::NotFound,
-    })
+    let rows = sqlx::query_file!("../../sql/queue/cancel.sql", job_ids, reason, wait).fetch_all(db).await?;
+    let became = |was: &str| if was == "ready" { Cancelled::Removed } else { Cancelled::Requested };
+    Ok(rows
+        .into_iter()
+        .map(|row| CancelledJob { job_id: row.job_id, tenant: row.user_id, became: became(&row.was) })
+        .collect())
 }
 
 /// The claims of a lease that are to be cancelled: (job, claim).

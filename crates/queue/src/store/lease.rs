@@ -15,7 +15,19 @@ pub async fn register_lease(
     label: &str,
     ttl: Duration,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query_file!("../../sql/queue/lease_register.sql", lease_id, label, ttl.as_secs_f64()).execute(db).await?;
+    register_serving(db, lease_id, label, ttl, &[]).await
+}
+
+/// The same for a process that takes jobs from these queues.
+pub(crate) async fn register_serving(
+    db: impl PgExecutor<'_>,
+    lease_id: Uuid,
+    label: &str,
+    ttl: Duration,
+    queues: &[String],
+) -> Result<(), sqlx::Error> {
+    let ttl_seconds = ttl.as_secs_f64();
+    sqlx::query_file!("../../sql/queue/lease_register.sql", lease_id, label, ttl_seconds, queues).execute(db).await?;
     Ok(())
 }
 

@@ -11,11 +11,12 @@ mod enqueue;
 mod lease;
 mod rescue;
 
-pub use cancel::{Cancelled, cancel, requested_cancels};
+pub use cancel::{Cancelled, CancelledJob, cancel, cancel_many, requested_cancels};
 pub use claim::{
     ClaimTerms, ClaimedRow, LaneRow, LaneShare, claim, claim_from, free_permits, lanes, make_permits, release_unknown,
 };
 pub use complete::{Ending, Report, Verdict, complete};
 pub(crate) use enqueue::{enqueue, key_holders};
+pub(crate) use lease::register_serving;
 pub use lease::{beat, register_lease, release_lease, sweep_leases};
 pub use rescue::{RescueTerms, Rescued, rescue};

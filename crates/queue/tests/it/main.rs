@@ -1,6 +1,8 @@
 //! The queue from outside: what happens to jobs, drains and schedules.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod admin;
+mod admin_plans;
 mod apalis;
 mod claims;
 mod coalescing;

@@ -151,6 +151,11 @@ pub async fn count(db: &TestDb, sql: &'static str) -> i64 {
     sqlx::query_scalar(sql).fetch_one(&db.admin).await.unwrap()
 }
 
+/// The database's clock.
+pub async fn now(db: &TestDb) -> chrono::DateTime<chrono::Utc> {
+    sqlx::query_scalar("SELECT now()").fetch_one(&db.admin).await.unwrap()
+}
+
 pub async fn until_count(db: &TestDb, what: &str, sql: &'static str, wanted: i64) {
     wait_until(what, LONG, async || count(db, sql).await == wanted).await;
 }
