@@ -14,21 +14,15 @@ async fn history_has_a_partition_a_day_and_loses_whole_days() {
     let db = TestDb::new().await;
     assert_eq!(keep_history(&db.pool, 7, 14).await.unwrap(), (8, 0));
     assert_eq!(keep_history(&db.pool, 7, 14).await.unwrap(), (0, 0), "twice is once");
-    // A day past its retention, made as this day's was when it was this day.
-    let make = "DO $$ BEGIN
-        EXECUTE format('CREATE TABLE tally.%I PARTITION OF tally.job_history FOR VALUES FROM (%L) TO (%L)',
-            'job_history_' || to_char(current_date - 15, 'YYYYMMDD'), current_date - 15, current_date - 14);
-        EXECUTE format('CREATE TABLE tally.%I PARTITION OF tally.job_history FOR VALUES FROM (%L) TO (%L)',
-            'job_history_' || to_char(current_date - 14, 'YYYYMMDD'), current_date - 14, current_date - 13);
+    // A day past its retention and one that is not, as if made when they were to come.
+    let make = "DO $$ DECLARE day date; part text; BEGIN
+        FOREACH day IN ARRAY ARRAY[current_date - 15, current_date - 14] LOOP
+            part := 'job_history_' || to_char(day, 'YYYYMMDD');
+            EXECUTE format('CREATE TABLE tally.%I PARTITION OF tally.job_history FOR VALUES FROM (%L) TO (%L)', part, day, day + 1);
+            EXECUTE format('ALTER TABLE tally.%I OWNER TO tallyline_owner', part);
+        END LOOP;
         END $$";
     sql(&db, make).await;
-    sql(&db, "GRANT ALL ON ALL TABLES IN SCHEMA tally TO tallyline_owner").await;
-    for table in [15, 14] {
-        let own = format!(
-            "DO $$ BEGIN EXECUTE format('ALTER TABLE tally.%I OWNER TO tallyline_owner', 'job_history_' || to_char(current_date - {table}, 'YYYYMMDD')); END $$"
-        );
-        sqlx::raw_sql(sqlx::AssertSqlSafe(own)).execute(&db.admin).await.unwrap();
-    }
     assert_eq!(keep_history(&db.pool, 7, 14).await.unwrap(), (0, 1), "the older one, and only that");
     assert_eq!(count(&db, PARTITIONS).await, 10, "eight days, the day that is kept, and the rest");
 }
