@@ -1,9 +1,11 @@
 //! `tallyline jobs` and `tallyline queue`, as operators use them.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tallyline_testkit::{TestDb, wait_until};
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::daemon::{Site, text};
 
@@ -292,16 +294,14 @@ async fn queues_are_held_up_drained_and_capped() {
     let over = ends(&site, 1, &["queue", "drain", "default", "--timeout", "1s"]);
     assert!(over.contains("1 of queue default still run; it stays paused"), "{over}");
     assert_eq!(line("default")["paused_reason"], "drained by hand");
-    let mut draining = site.command(&["queue", "drain", "default", "--json"]);
-    let draining = draining.stdout(std::process::Stdio::piped()).spawn().unwrap();
-    wait_until("it drains", LONG, || async {
-        trail(&db).await.iter().filter(|entry| *entry == "queue.drain default").count() == 2
-    })
-    .await;
+    let mut draining = tokio::process::Command::from(site.command(&["queue", "drain", "default"]));
+    let mut draining = draining.stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut said = BufReader::new(draining.stderr.take().unwrap()).lines();
+    let first = tokio::time::timeout(LONG, said.next_line()).await.unwrap().unwrap();
+    assert_eq!(first.as_deref(), Some("1 still run"));
     run(&db, "DELETE FROM tally.jobs WHERE state = 'claimed'").await;
-    let drained = tokio::task::spawn_blocking(|| draining.wait_with_output()).await.unwrap().unwrap();
-    assert!(drained.status.success());
-    let drained: Value = serde_json::from_slice(&drained.stdout).unwrap();
+    assert!(tokio::time::timeout(LONG, draining.wait()).await.unwrap().unwrap().success());
+    let drained = json_of(&site, 0, &["queue", "drain", "default"]);
     assert_eq!(drained, json!({ "queue": "default", "paused": true, "idle": true, "running": null }));
     assert!(line("default")["paused_at"].is_string());
 
@@ -314,8 +314,9 @@ async fn queues_are_held_up_drained_and_capped() {
     }
     let held = json_of(&site, 0, &["queue", "workers"]);
     assert_eq!((&held[0]["label"], &held[0]["held"], &held[0]["alive"]), (&json!("there:7"), &json!(0), &json!(true)));
-    let mut expected =
-        ["pause", "resume", "drain", "drain", "cap", "cap"].map(|what| format!("queue.{what} default")).to_vec();
+    let mut expected = ["pause", "resume", "drain", "drain", "drain", "cap", "cap"]
+        .map(|what| format!("queue.{what} default"))
+        .to_vec();
     expected.splice(1..1, ["kind.pause reconcile_all".to_owned(), "kind.resume reconcile_all".to_owned()]);
     assert_eq!(trail(&db).await, expected);
 }
@@ -387,7 +388,9 @@ async fn limits_of_kinds_have_to_name_kinds() {
         ("verify_rollups = -1", "invalid value"),
     ] {
         std::fs::write(site.file("wrong.toml"), format!("[queue.kinds]\n{line}\n")).unwrap();
-        let output = site.run(&["run", "--config", "wrong.toml"]);
+        let mut daemon = tokio::process::Command::from(site.command(&["run", "--config", "wrong.toml"]));
+        let ended = tokio::time::timeout(LONG, daemon.kill_on_drop(true).output()).await;
+        let output = ended.unwrap_or_else(|_| panic!("{line}: it runs with that")).unwrap();
         assert!(!output.status.success() && text(&output).contains(complaint), "{line}: {}", text(&output));
     }
 }
