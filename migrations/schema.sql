@@ -372,7 +372,7 @@ CREATE TABLE tally.jobs (
     cancel_reason text,
     CONSTRAINT jobs_claim_check CHECK (
 CASE state
-    WHEN 'ready'::text THEN ((lease_id IS NULL) AND (claimed_generation IS NULL) AND (deadline_at IS NULL) AND (permit_slot IS NULL) AND (cancel_requested_at IS NULL))
+    WHEN 'ready'::text THEN ((lease_id IS NULL) AND (claimed_generation IS NULL) AND (deadline_at IS NULL) AND (permit_slot IS NULL))
     WHEN 'claimed'::text THEN ((lease_id IS NOT NULL) AND (claimed_generation IS NOT NULL) AND (deadline_at IS NOT NULL) AND ((cancel_requested_at IS NULL) = (cancel_reason IS NULL)))
     ELSE false
 END),
@@ -383,7 +383,7 @@ CASE
 END),
     CONSTRAINT jobs_values_check CHECK (((kind <> ''::text) AND (queue <> ''::text) AND ((priority >= 0) AND (priority <= 3)) AND (attempt >= 0) AND (max_attempts > 0)))
 )
-WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0');
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0', fillfactor='45');
 
 COMMENT ON TABLE tally.jobs IS 'Live jobs only; a job that ends leaves this table.';
 

@@ -36,6 +36,9 @@ impl Default for LeaseTiming {
     }
 }
 
+/// Longest wait for a lease to be given up at the end; it would end by itself.
+const RELEASE_WAIT: Duration = Duration::from_secs(5);
+
 /// A lease that this process holds, or held.
 #[derive(Debug)]
 pub(crate) struct Lease {
@@ -188,12 +191,12 @@ impl Keeping {
     }
 
     async fn release(&mut self, lease: &Lease) {
-        let until = Instant::now() + self.timing.beat;
+        let until = Instant::now() + RELEASE_WAIT;
         let id = lease.id;
         // Best effort: an unreleased lease ends by itself.
         self.on_connection(until, async |db| store::release_lease(db, id).await).await;
         if let Some(connection) = self.connection.take() {
-            let _ = tokio::time::timeout(self.timing.beat, connection.close()).await;
+            let _ = tokio::time::timeout(RELEASE_WAIT, connection.close()).await;
         }
     }
 

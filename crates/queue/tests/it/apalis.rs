@@ -396,6 +396,32 @@ async fn a16_a_job_is_cancelled_wherever_it_runs() {
     assert_eq!(store::cancel(&db.pool, waiting, "again").await.unwrap(), Cancelled::NotFound);
 }
 
+/// A job that is being claimed this moment. Found by random histories: with a
+/// constraint that waiting jobs have no cancelling asked for, the statement failed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a16_a_job_that_is_being_claimed_is_cancelled_all_the_same() {
+    let db = TestDb::new().await;
+    let job = enqueue(&db, &Quick { n: 1 }).await;
+    let mine = lease(&db).await;
+    let lanes = store::lanes(&db.pool, "default", 1, (-1, Uuid::nil(), "")).await.unwrap();
+    let share = store::LaneShare {
+        priority: lanes[0].priority,
+        tenant: lanes[0].tenant,
+        kind: lanes[0].kind.clone(),
+        not_before: lanes[0].oldest_run_at,
+        share: 1,
+    };
+    let mut claiming = db.pool.begin().await.unwrap();
+    let rows = store::claim_from(&mut *claiming, &terms(), mine, 1, &[share], false).await.unwrap();
+    let pool = db.pool.clone();
+    let cancelling = tokio::spawn(async move { store::cancel(&pool, job, "no need").await });
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    until_count(&db, "it waits for the claim", waits, 1).await;
+    claiming.commit().await.unwrap();
+    assert_eq!(cancelling.await.unwrap().unwrap(), Cancelled::Requested);
+    assert_eq!(store::requested_cancels(&db.pool, mine).await.unwrap(), [(job, rows[0].claims)]);
+}
+
 struct Ended(u64, Arc<Mutex<Vec<u64>>>);
 
 impl Drop for Ended {

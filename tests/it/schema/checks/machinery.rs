@@ -245,7 +245,6 @@ pub(super) const CASES: &[Case] = &[
             "claimed_generation = 1",
             "deadline_at = now()",
             "permit_slot = 1",
-            "cancel_requested_at = now(), cancel_reason = 'no need'",
             "state = 'claimed', claimed_generation = 1, deadline_at = now()",
             "state = 'claimed', lease_id = gen_random_uuid(), deadline_at = now()",
             "state = 'claimed', lease_id = gen_random_uuid(), claimed_generation = 1",

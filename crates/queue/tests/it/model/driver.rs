@@ -185,7 +185,6 @@ impl<'a> Driver<'a> {
         // Whoever is named, or the next one that can.
         let after = |process: usize| (0..PROCESSES).map(move |n| (process + n) % PROCESSES);
         let with_lease = |process: &usize| after(*process).find(|n| self.processes[*n].lease.is_some());
-        let with_claims = |process: &usize| after(*process).find(|n| !self.processes[*n].claims.is_empty());
         let lease = |process: &usize| self.processes[with_lease(process)?].lease;
         let act = match step {
             Step::Start { process } => {
@@ -197,36 +196,8 @@ impl<'a> Driver<'a> {
             Step::Expire { process } => Act::Expire { lease: lease(process)? },
             Step::Beat { process } => Act::Beat { lease: lease(process)? },
             Step::Release { process } => Act::Release { lease: lease(process)? },
-            Step::Claim { process, queue, limit, .. } => {
-                // One job is asked for under ended leases too.
-                let alive = |n: &usize| self.processes[*n].lease.is_some_and(|lease| self.state.is_alive(lease));
-                let alive = after(*process).find(|n| *limit > 1 && alive(n));
-                let process = alive.or_else(|| with_lease(process))?;
-                let lease = self.processes[process].lease?;
-                return Some((Act::Claim { lease, queue: QUEUES[*queue], limit: *limit }, Some(process)));
-            }
-            Step::ClaimFrom { process, queue, limit, .. } => {
-                let queue = QUEUES[*queue];
-                let (lanes, capped) = self.processes[*process].looks.get(queue)?.clone();
-                let lease = self.processes[*process].lease?;
-                let act = Act::ClaimFrom { lease, queue, limit: *limit, lanes, capped };
-                return Some((act, Some(*process)));
-            }
-            Step::Report { process, claims, outright, .. } => {
-                let process = &with_claims(process)?;
-                let mut reports: Vec<Report> = Vec::new();
-                for which in claims {
-                    let report = self.processes[*process].report(*which)?;
-                    if !reports.iter().any(|r| (r.job_id, r.claim) == (report.job_id, report.claim)) {
-                        reports.push(report);
-                    }
-                }
-                return Some((Act::Report { reports, outright: *outright }, Some(*process)));
-            }
-            Step::ReportIn { process, claim, end } => {
-                let process = &with_claims(process)?;
-                let report = self.processes[*process].report(*claim)?;
-                return Some((Act::ReportIn { report, end: *end }, Some(*process)));
+            Step::Claim { .. } | Step::ClaimFrom { .. } | Step::Report { .. } | Step::ReportIn { .. } => {
+                return self.bind_claims(step);
             }
             Step::ReleaseUnknown { process, queue } => {
                 let (lease, queue) = (lease(process)?, QUEUES[*queue]);
@@ -258,6 +229,47 @@ impl<'a> Driver<'a> {
             Step::Kill { .. } | Step::Look { .. } | Step::Together(_) => return None,
         };
         Some((act, None))
+    }
+
+    /// Steps that take claims, or report what became of them.
+    fn bind_claims(&self, step: &Step) -> Option<Bound> {
+        let after = |process: usize| (0..PROCESSES).map(move |n| (process + n) % PROCESSES);
+        let with_lease = |process: &usize| after(*process).find(|n| self.processes[*n].lease.is_some());
+        let with_claims = |process: &usize| after(*process).find(|n| !self.processes[*n].claims.is_empty());
+        match step {
+            Step::Claim { process, queue, limit, .. } => {
+                // One job is asked for under ended leases too.
+                let alive = |n: &usize| self.processes[*n].lease.is_some_and(|lease| self.state.is_alive(lease));
+                let alive = after(*process).find(|n| *limit > 1 && alive(n));
+                let process = alive.or_else(|| with_lease(process))?;
+                let lease = self.processes[process].lease?;
+                return Some((Act::Claim { lease, queue: QUEUES[*queue], limit: *limit }, Some(process)));
+            }
+            Step::ClaimFrom { process, queue, limit, .. } => {
+                let queue = QUEUES[*queue];
+                let (lanes, capped) = self.processes[*process].looks.get(queue)?.clone();
+                let lease = self.processes[*process].lease?;
+                let act = Act::ClaimFrom { lease, queue, limit: *limit, lanes, capped };
+                return Some((act, Some(*process)));
+            }
+            Step::Report { process, claims, outright, .. } => {
+                let process = &with_claims(process)?;
+                let mut reports: Vec<Report> = Vec::new();
+                for which in claims {
+                    let report = self.processes[*process].report(*which)?;
+                    if !reports.iter().any(|r| (r.job_id, r.claim) == (report.job_id, report.claim)) {
+                        reports.push(report);
+                    }
+                }
+                return Some((Act::Report { reports, outright: *outright }, Some(*process)));
+            }
+            Step::ReportIn { process, claim, end } => {
+                let process = &with_claims(process)?;
+                let report = self.processes[*process].report(*claim)?;
+                return Some((Act::ReportIn { report, end: *end }, Some(*process)));
+            }
+            _ => None,
+        }
     }
 
     /// What the process knows afterwards.
