@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use crate::{
     process::{LONG, Worker, count, database, enqueue, everything_happened_once},
-    worker::{Numbers, progress},
+    worker::{Numbers, Orders, progress},
 };
 
 const CONCURRENCY: usize = 4;
@@ -17,7 +17,11 @@ async fn killed(processes: usize, jobs: i64, pace: usize, seed: u64) {
     let (began, db, mut dice) = (Instant::now(), database().await, Dice::new(seed, 0));
     let numbers = Numbers::default();
     enqueue(&db.admin, &numbers, jobs, 0).await;
-    let start = |n: usize| Worker::start(&db, &format!("worker {n}"), CONCURRENCY, LEASE_MS);
+    let start = |n: usize| {
+        // Few, since twenty processes share what the server has.
+        let (url, label, connections) = (db.admin_url.clone(), format!("worker {n}"), 2);
+        Worker::start(&Orders { url, label, concurrency: CONCURRENCY, connections, lease_ms: LEASE_MS })
+    };
     let mut workers: Vec<Worker> = (0..processes).map(start).collect();
     let mut kills = 0;
     let mut last = 0;
@@ -57,6 +61,8 @@ async fn killed(processes: usize, jobs: i64, pace: usize, seed: u64) {
 
 const NOTHING_LEFT: &str = "SELECT count(*) FROM (SELECT 1) one WHERE NOT EXISTS (SELECT FROM tally.jobs)";
 
+/// Broken by hand: with the effect committed before the completion, 40 of the 5,000
+/// effects are there twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn five_workers_killed_again_and_again_do_everything_once() {
     killed(5, 5_000, 250, 5).await;

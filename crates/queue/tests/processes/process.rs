@@ -29,17 +29,17 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub fn start(db: &TestDb, label: &str, concurrency: usize, lease_ms: u64) -> Self {
-        let orders = Orders { url: db.admin_url.clone(), label: label.to_owned(), concurrency, lease_ms };
+    /// Starts one whose label, concurrency and so on are told.
+    pub fn start(orders: &Orders) -> Self {
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["worker::worker_process", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
-            .env(ORDERS, serde_json::to_string(&orders).unwrap())
+            .env(ORDERS, serde_json::to_string(orders).unwrap())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
-        Self { child, label: label.to_owned() }
+        Self { child, label: orders.label.clone() }
     }
 
     /// Tells it something. A frozen one reads it when it wakes.

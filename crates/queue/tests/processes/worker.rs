@@ -28,6 +28,8 @@ pub struct Orders {
     pub url: String,
     pub label: String,
     pub concurrency: usize,
+    /// Connections for the handlers; the runner has six of its own.
+    pub connections: u32,
     pub lease_ms: u64,
 }
 
@@ -179,7 +181,7 @@ fn listen() -> mpsc::UnboundedReceiver<Told> {
 
 /// The whole of a worker's life.
 async fn work(orders: Orders) {
-    let options = PgPoolOptions::new().max_connections(orders.concurrency as u32 + 2).acquire_timeout(LONG);
+    let options = PgPoolOptions::new().max_connections(orders.connections).acquire_timeout(LONG);
     let pool = options.connect(&orders.url).await.unwrap();
     let (gate, hold) = watch::channel(None);
     let world = Arc::new(World { pool: pool.clone(), label: orders.label.clone(), hold, completed: Semaphore::new(1) });

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::{
     process::{LONG, Worker, count, database, enqueue, everything_happened_once},
-    worker::Numbers,
+    worker::{Numbers, Orders},
 };
 
 const LEASE_MS: u64 = 1_500;
@@ -73,7 +73,11 @@ async fn haunt(db: PgPool, mut worker: Worker, rounds: i64, numbers: Arc<Numbers
 async fn zombies(processes: usize, rounds: i64, others: usize) {
     let (began, db) = (Instant::now(), database().await);
     let (numbers, claims) = (Arc::new(Numbers::default()), Arc::new(AtomicI64::new(0)));
-    let start = |label: String| Worker::start(&db, &label, CONCURRENCY, LEASE_MS);
+    let start = |label: String| {
+        // One for each handler at the gate, and some to tell of it.
+        let (url, connections) = (db.admin_url.clone(), CONCURRENCY as u32 + 2);
+        Worker::start(&Orders { url, label, concurrency: CONCURRENCY, connections, lease_ms: LEASE_MS })
+    };
     let living: Vec<Worker> = (0..others).map(|n| start(format!("living {n}"))).collect();
     let haunted: Vec<_> = (0..processes)
         .map(|n| {
@@ -109,6 +113,9 @@ async fn report(db: &TestDb, zombies: i64, numbers: &Numbers, claims: &AtomicI64
     );
 }
 
+/// Twenty-five of them. Broken by hand: without the lease in the conditions of
+/// complete.sql their completions are accepted. Without `claims` nothing fails here,
+/// since nobody claims twice under one lease; the model's histories do.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_zombies_write_is_refused() {
     zombies(5, 5, 1).await;

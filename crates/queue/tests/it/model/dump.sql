@@ -28,5 +28,11 @@ WITH line AS (
     UNION ALL
     SELECT concat_ws('|', 'lease', lease_id, round(extract(epoch FROM expires_at - now()) / 1000)::int)
     FROM tally.job_leases
+    UNION ALL
+    SELECT concat_ws('|', 'paused queue', queue) FROM tally.paused_queues
+    UNION ALL
+    SELECT concat_ws('|', 'paused kind', kind) FROM tally.paused_kinds
+    UNION ALL
+    SELECT concat_ws('|', 'cap', queue, tenant_cap) FROM tally.queue_caps
 )
 SELECT coalesce(string_agg(text, E'\n' ORDER BY text COLLATE "C"), '') FROM line

@@ -160,9 +160,52 @@ pub fn history(seed: u64) -> Vec<Step> {
         steps.push(Step::Cap { queue: dice.below(QUEUES.len()), cap: Some(1 + dice.below(3) as i32) });
     }
     while steps.len() < STEPS {
-        steps.push(if dice.percent(25) { together(&mut dice) } else { step(&mut dice) });
+        match dice.below(100) {
+            0..25 => steps.push(together(&mut dice)),
+            25..31 => steps.extend(scene(&mut dice)),
+            _ => steps.push(step(&mut dice)),
+        }
     }
     steps
+}
+
+/// Steps that chance alone would seldom bring together.
+fn scene(dice: &mut Dice) -> Vec<Step> {
+    let (process, queue, limit) = (dice.below(PROCESSES), dice.below(QUEUES.len()), 1 + dice.below(3));
+    let claim_from = |process| Step::ClaimFrom { process, queue, limit, answered: true };
+    let claim = |process| Step::Claim { process, queue, limit: 2 + limit, answered: true };
+    match dice.below(4) {
+        // Processes that know the lanes of a queue claim from them in one moment.
+        0 => {
+            let looks = (0..PROCESSES).map(|process| Step::Look { process, queue });
+            looks.chain([Step::Together((0..PROCESSES).map(claim_from).collect())]).collect()
+        }
+        // What a claimer knows is out of date.
+        1 => vec![
+            Step::Look { process, queue },
+            Step::PauseKind { kind: dice.below(KINDS.len() + COALESCED.len()), on: true },
+            claim_from(process),
+        ],
+        2 => vec![
+            Step::Look { process, queue },
+            Step::Cap { queue, cap: dice.percent(70).then(|| 1 + dice.below(2) as i32) },
+            claim_from(process),
+        ],
+        // Jobs of one tenant run, and the cap comes down.
+        _ => {
+            let tenant = tenant(dice);
+            let jobs = (0..4).map(|n| NewJob {
+                queue: QUEUES[queue].to_owned(),
+                user_id: tenant,
+                unique: None,
+                ..job(dice, n)
+            });
+            let end = End { commit: true, dwell: 0 };
+            let jobs = Step::Enqueue { jobs: jobs.collect(), end };
+            let cap = |cap| Step::Cap { queue, cap: Some(cap) };
+            vec![cap(3), jobs, claim(process), cap(1), report(dice), claim(process), claim(process)]
+        }
+    }
 }
 
 fn step(dice: &mut Dice) -> Step {

@@ -190,6 +190,9 @@ impl State {
         }
         lines.extend(self.dead.iter().map(|(job, claims, attempts)| format!("dead|{job}|{claims}|{attempts}")));
         lines.extend(self.leases.iter().map(|(id, expires)| format!("lease|{id}|{}", in_units(expires - now))));
+        lines.extend(self.paused_queues.iter().map(|queue| format!("paused queue|{queue}")));
+        lines.extend(self.paused_kinds.iter().map(|kind| format!("paused kind|{kind}")));
+        lines.extend(self.caps.iter().filter_map(|(queue, (cap, _))| Some(format!("cap|{queue}|{}", (*cap)?))));
         lines.sort_unstable();
         lines.join("\n")
     }
