@@ -14,6 +14,7 @@
 //!
 //! `--calibrate 0` takes the first settings of each system instead of trying them all.
 
+mod defects;
 mod measure;
 mod report;
 mod run;
@@ -43,15 +44,27 @@ pub struct Args {
     /// Jobs offered a second for latency
     #[arg(long, default_value_t = 200)]
     latency_rate: u32,
+    /// Jobs by which WAL and dead tuples are measured
+    #[arg(long, default_value_t = 60_000)]
+    churn: u32,
     /// Only these systems
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Only these measurements
     #[arg(long, value_enum, value_delimiter = ',')]
     parts: Vec<Part>,
+    /// Show defects of apalis-postgres instead, beside what ours does in the same place
+    #[arg(long)]
+    defects: bool,
     /// Print one JSON object as the last line
     #[arg(long)]
     json: bool,
+    /// Be a process that is killed: `apalis` or `ours`
+    #[arg(long, hide = true, requires = "url")]
+    victim: Option<String>,
+    /// Its database
+    #[arg(long, hide = true)]
+    url: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -60,6 +73,8 @@ enum Part {
     Throughput,
     /// From commit to handler
     Latency,
+    /// WAL and dead tuples, and what an old snapshot does to both and to the speed
+    Bloat,
 }
 
 impl Args {
@@ -74,11 +89,21 @@ impl Args {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run::run(Args::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
+    match start(Args::parse()).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(3)
         }
     }
+}
+
+/// False when a run is not valid, or the queue under test has a defect.
+async fn start(args: Args) -> anyhow::Result<bool> {
+    if let (Some(who), Some(url)) = (&args.victim, &args.url) {
+        defects::victim(who, url).await?;
+        return Ok(true);
+    }
+    if args.defects { defects::run().await } else { Ok(run::run(args).await) }
 }

@@ -5,7 +5,11 @@ use serde_json::{Value, json};
 
 use crate::{
     Args,
-    measure::{latency::Latency, throughput::Throughput},
+    measure::{
+        bloat::{Bloat, Cost},
+        latency::Latency,
+        throughput::Throughput,
+    },
     stats::{Quantiles, Rounds},
     system::System,
 };
@@ -20,17 +24,30 @@ pub struct Row {
     pub throughput: Option<Throughput>,
     /// From commit to handler.
     pub latency: Option<Latency>,
-    /// Settings under which it did not run each job once.
-    pub refused: Vec<String>,
+    /// WAL and dead tuples.
+    pub bloat: Option<Bloat>,
+    /// Settings that were tried and did not run each job once.
+    pub left_out: Vec<String>,
+    /// Measurements in which it did not run each job once.
+    pub failed: Vec<String>,
 }
 
 impl Row {
-    /// Notes that it failed with these settings.
-    pub fn refuse(&mut self, system: &dyn System, part: &str, error: &anyhow::Error) {
-        let text = format!("{part} with {}: {error:#}", system.settings());
-        eprintln!("REFUSED: {} {text}", system.name());
-        self.refused.push(text);
+    /// Notes that these settings cannot be used.
+    pub fn left_out(&mut self, system: &dyn System, part: &str, error: &anyhow::Error) {
+        self.left_out.push(describe("LEFT OUT", system, part, error));
     }
+
+    /// Notes that a measurement is void.
+    pub fn failed(&mut self, system: &dyn System, part: &str, error: &anyhow::Error) {
+        self.failed.push(describe("FAILED", system, part, error));
+    }
+}
+
+fn describe(what: &str, system: &dyn System, part: &str, error: &anyhow::Error) -> String {
+    let text = format!("{part} with {}: {error:#}", system.settings());
+    eprintln!("{what}: {} {text}", system.name());
+    text
 }
 
 /// Everything.
@@ -55,12 +72,22 @@ impl Report {
         println!("fsync, synchronous_commit and full_page_writes are off: this compares work, not disks.");
         self.print_throughput();
         self.print_latency(args);
+        self.print_bloat(args);
         for row in &self.rows {
-            row.refused.iter().for_each(|refused| println!("\nREFUSED {}: {refused}", row.name));
+            row.left_out.iter().for_each(|text| println!("\nleft out, {}: {text}", row.name));
+            row.failed.iter().for_each(|text| println!("\nFAILED, {}: {text}", row.name));
+        }
+        if !self.is_valid() {
+            println!("\nINVALID: not every system ran each job exactly once");
         }
         if args.json {
             println!("{}", self.json(args));
         }
+    }
+
+    /// Whether no measurement failed.
+    pub fn is_valid(&self) -> bool {
+        self.rows.iter().all(|row| row.failed.is_empty())
     }
 
     fn print_throughput(&self) {
@@ -90,6 +117,34 @@ impl Report {
         rows().for_each(|(name, latency)| println!("  {name}: {}", latency.settings));
     }
 
+    fn print_bloat(&self, args: &Args) {
+        let rows = || self.rows.iter().filter_map(|row| Some((row.name, row.bloat.as_ref()?)));
+        if rows().next().is_none() {
+            return;
+        }
+        println!(
+            "\n{:<24} {:>9} {:>9} {:>9} {:>9} {:>15} {:>15} {:>9}",
+            format!("per job of {}", args.churn),
+            "WAL B",
+            "pinned",
+            "dead",
+            "pinned",
+            "then drain/s",
+            "pinned",
+            "retained"
+        );
+        for (name, bloat) in rows() {
+            let Bloat { free, pinned, .. } = bloat;
+            let (wal, dead) = (|cost: &Cost| cost.wal_bytes_per_job, |cost: &Cost| cost.dead_tuples_per_job);
+            print!("{name:<24} {:>9.0} {:>9.0} {:>9.2} {:>9.2}", wal(free), wal(pinned), dead(free), dead(pinned));
+            println!(" {:>15} {:>15} {:>8.0}%", rate(&free.drain), rate(&pinned.drain), bloat.retained() * 100.0);
+        }
+        println!(
+            "  dead: tuples left in the tables with autovacuum off; then, after a VACUUM, a filled queue is drained"
+        );
+        rows().for_each(|(name, bloat)| println!("  {name}: {}", bloat.settings));
+    }
+
     fn jobs_per_second(&self, name: &str) -> Option<f64> {
         let row = self.rows.iter().find(|row| row.name == name)?;
         Some(row.throughput.as_ref()?.end_to_end.median)
@@ -106,10 +161,14 @@ impl Report {
             "bench": "queue",
             "jobs": args.jobs,
             "rounds": args.rounds,
+            "valid": self.is_valid(),
             "fsync": false,
             "jobs_per_second": self.jobs_per_second("ours"),
             "ratios": self.by_system(|row| self.ratio(row.name)),
             "latency_ms": self.by_system(|row| row.latency.as_ref().map(|latency| latency.pick_up)),
+            "wal_bytes_per_job": self.by_system(|row| Some(row.bloat.as_ref()?.free.wal_bytes_per_job)),
+            "dead_tuples_per_job": self.by_system(|row| Some(row.bloat.as_ref()?.free.dead_tuples_per_job)),
+            "pinned": self.by_system(|row| row.bloat.as_ref().map(pinned)),
             "systems": self.by_system(Some),
         })
     }
@@ -118,6 +177,15 @@ impl Report {
         let entries = self.rows.iter().filter_map(|row| Some((row.name.to_owned(), json!(what(row)?))));
         Value::Object(entries.collect())
     }
+}
+
+fn pinned(bloat: &Bloat) -> Value {
+    json!({
+        "wal_bytes_per_job": bloat.pinned.wal_bytes_per_job,
+        "dead_tuples_per_job": bloat.pinned.dead_tuples_per_job,
+        "drain_jobs_per_second": bloat.pinned.drain.median,
+        "retained": bloat.retained(),
+    })
 }
 
 fn rate(rounds: &Rounds) -> String {

@@ -115,8 +115,13 @@ impl Ledger {
         }
     }
 
-    /// Waits until every job has begun; false when that takes longer than `limit`.
-    pub async fn all_begun(&self, limit: Duration) -> bool {
+    /// How many there are.
+    pub fn jobs(&self) -> u32 {
+        u32::try_from(self.runs.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Waits until every job has begun; false when that has not happened at `deadline`.
+    pub async fn all_begun(&self, deadline: Instant) -> bool {
         let waiting = async {
             loop {
                 let notified = self.all_run.notified();
@@ -126,7 +131,7 @@ impl Ledger {
                 notified.await;
             }
         };
-        tokio::time::timeout(limit, waiting).await.is_ok()
+        tokio::time::timeout_at(deadline.into(), waiting).await.is_ok()
     }
 
     /// When the first run of a job began.

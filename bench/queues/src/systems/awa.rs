@@ -42,7 +42,7 @@ pub fn for_latency() -> Vec<Box<dyn System>> {
         let poll = Duration::from_millis(poll);
         Box::new(Awa { partitions: 1, max_workers, stripes: 1, claim_batch, poll }) as Box<dyn System>
     };
-    vec![with(256, 64, 50), with(256, 64, 5), with(50, 512, 200)]
+    vec![with(256, 64, 50), with(50, 512, 200)]
 }
 
 impl System for Awa {

@@ -46,7 +46,7 @@ pub fn for_latency() -> Vec<Box<dyn System>> {
         let (complete_delay, poll) = (Some(Duration::from_millis(1)), Duration::from_millis(5));
         Box::new(Graphile { concurrency, local_queue, complete_delay, poll }) as Box<dyn System>
     };
-    vec![with(16, None), with(4, None), with(16, Some(100))]
+    vec![with(4, None), with(16, Some(100))]
 }
 
 impl System for Graphile {

@@ -11,10 +11,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::system::{Done, Ledger, Open, Payload, System, sql_is_true};
 
 const TABLE: &str = "
-    CREATE TABLE raw_jobs (
+    CREATE TABLE IF NOT EXISTS raw_jobs (
         id bigserial PRIMARY KEY, run_at timestamptz NOT NULL DEFAULT now(),
         claimed_at timestamptz, payload jsonb NOT NULL);
-    CREATE INDEX raw_jobs_ready ON raw_jobs (run_at, id) WHERE claimed_at IS NULL;";
+    CREATE INDEX IF NOT EXISTS raw_jobs_ready ON raw_jobs (run_at, id) WHERE claimed_at IS NULL;";
 
 const ENQUEUE: &str = "INSERT INTO raw_jobs (payload) SELECT unnest($1::jsonb[])";
 
