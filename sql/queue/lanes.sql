@@ -29,5 +29,9 @@ SELECT f.priority AS "priority!", f.tenant AS "tenant!", f.kind AS "kind!", f.ru
     extract(epoch FROM f.run_at - now())::float8 AS "due_in_seconds!",
     EXISTS (SELECT FROM tally.paused_queues p WHERE p.queue = $1)
         OR EXISTS (SELECT FROM tally.paused_kinds p WHERE p.kind = f.kind) AS "paused!",
+    coalesce((SELECT c.tenant_cap <= (SELECT count(*) FROM tally.job_permits p
+                                      WHERE p.queue = $1 AND p.tenant = f.tenant AND p.slot <= c.tenant_cap
+                                          AND p.job_id IS NOT NULL)
+              FROM tally.queue_caps c WHERE c.queue = $1), false) AS "full!",
     (SELECT c.tenant_cap FROM tally.queue_caps c WHERE c.queue = $1) AS tenant_cap
 FROM found f

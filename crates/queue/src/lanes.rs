@@ -98,7 +98,9 @@ impl LaneBook {
         };
         self.due_in = None;
         let mut lanes = Vec::with_capacity(found.len());
-        for row in found.into_iter().filter(|row| !row.paused) {
+        // A claim asks no more lanes than it wants jobs: those that can give none would
+        // be asked before those that can.
+        for row in found.into_iter().filter(|row| !row.paused && !row.full) {
             if row.due_in_seconds > 0.0 {
                 let due = Duration::try_from_secs_f64(row.due_in_seconds).unwrap_or(Duration::MAX);
                 self.due_in = Some(self.due_in.map_or(due, |known| known.min(due)));

@@ -33,6 +33,8 @@ pub struct LaneRow {
     pub due_in_seconds: f64,
     /// Whether the queue or the kind is paused.
     pub paused: bool,
+    /// Whether its tenant runs as many jobs as it may.
+    pub full: bool,
     /// Jobs of one tenant that may run at once in this queue.
     pub tenant_cap: Option<i32>,
 }

@@ -43,7 +43,9 @@ async fn rescue(db: &TestDb) -> Vec<store::Rescued> {
     store::rescue(&db.pool, &terms).await.unwrap()
 }
 
-/// Broken by hand: without `FOR UPDATE SKIP LOCKED` in claim.sql, jobs are claimed twice.
+/// Claims go by the place of a row, so one that another claim has moved is not found
+/// again; `SKIP LOCKED` only spares the wait. Broken by hand: with `id = ANY (…)` of
+/// unlocked rows in place of that, jobs are claimed twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn defect_44_twenty_claimers_take_each_of_20_000_jobs_once() {
     const JOBS: usize = 20_000;

@@ -4,6 +4,7 @@
 mod admin;
 mod admin_plans;
 mod apalis;
+mod caps;
 mod claims;
 mod coalescing;
 mod completion;

@@ -243,14 +243,14 @@ impl<'a> Driver<'a> {
                 let alive = after(*process).find(|n| *limit > 1 && alive(n));
                 let process = alive.or_else(|| with_lease(process))?;
                 let lease = self.processes[process].lease?;
-                return Some((Act::Claim { lease, queue: QUEUES[*queue], limit: *limit }, Some(process)));
+                Some((Act::Claim { lease, queue: QUEUES[*queue], limit: *limit }, Some(process)))
             }
             Step::ClaimFrom { process, queue, limit, .. } => {
                 let queue = QUEUES[*queue];
                 let (lanes, capped) = self.processes[*process].looks.get(queue)?.clone();
                 let lease = self.processes[*process].lease?;
                 let act = Act::ClaimFrom { lease, queue, limit: *limit, lanes, capped };
-                return Some((act, Some(*process)));
+                Some((act, Some(*process)))
             }
             Step::Report { process, claims, outright, .. } => {
                 let process = &with_claims(process)?;
@@ -261,12 +261,12 @@ impl<'a> Driver<'a> {
                         reports.push(report);
                     }
                 }
-                return Some((Act::Report { reports, outright: *outright }, Some(*process)));
+                Some((Act::Report { reports, outright: *outright }, Some(*process)))
             }
             Step::ReportIn { process, claim, end } => {
                 let process = &with_claims(process)?;
                 let report = self.processes[*process].report(*claim)?;
-                return Some((Act::ReportIn { report, end: *end }, Some(*process)));
+                Some((Act::ReportIn { report, end: *end }, Some(*process)))
             }
             _ => None,
         }
