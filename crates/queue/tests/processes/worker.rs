@@ -149,8 +149,9 @@ impl World {
             .bind(stage)
             .execute(&self.pool)
             .await?;
-        // Over when the process ends, too.
-        let _ = hold.wait_for(Option::is_none).await;
+        // Until its own round is over: the next may have begun before it looks. Over
+        // when the process ends, too.
+        let _ = hold.wait_for(|held| *held != Some(round)).await;
         Ok(())
     }
 }
