@@ -2465,8 +2465,12 @@ CREATE TABLE public.user_sessions (
     is_active boolean DEFAULT true NOT NULL,
     refresh_token_hash character varying(255),
     refresh_expires_at timestamp with time zone,
+    previous_refresh_hash character varying(255),
+    rotated_at timestamp with time zone,
     CONSTRAINT user_sessions_refresh_check CHECK (((refresh_token_hash IS NULL) = (refresh_expires_at IS NULL)))
 );
+
+COMMENT ON COLUMN public.user_sessions.previous_refresh_hash IS 'The refresh token before the present one. Two requests may use it at the same moment; later it is a stolen one.';
 
 CREATE SEQUENCE tally.analysis_claim_seq
     START WITH 1
@@ -2517,6 +2521,23 @@ CREATE SEQUENCE tally.analysis_turn_seq
     NO MINVALUE
     NO MAXVALUE
     CACHE 1;
+
+CREATE TABLE tally.api_tokens (
+    user_id uuid NOT NULL,
+    id uuid DEFAULT gen_random_uuid() NOT NULL,
+    name text NOT NULL,
+    token_hash text NOT NULL,
+    may_change boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT api_tokens_name_check CHECK (((name <> ''::text) AND (length(name) <= 100)))
+);
+
+COMMENT ON TABLE tally.api_tokens IS 'Tokens for programs; each may do what its account may, or only read.';
+
+COMMENT ON COLUMN tally.api_tokens.last_used_at IS 'To the minute.';
 
 CREATE TABLE tally.audit_differences (
     user_id uuid NOT NULL,
@@ -3437,6 +3458,9 @@ ALTER TABLE ONLY tally.analysis_settings
 ALTER TABLE ONLY tally.analysis_spend
     ADD CONSTRAINT analysis_spend_pkey PRIMARY KEY (user_id, spent_on);
 
+ALTER TABLE ONLY tally.api_tokens
+    ADD CONSTRAINT api_tokens_pkey PRIMARY KEY (user_id, id);
+
 ALTER TABLE ONLY tally.audit_differences
     ADD CONSTRAINT audit_differences_pkey PRIMARY KEY (user_id, id);
 
@@ -3867,6 +3891,9 @@ ALTER TABLE ONLY tally.analysis_settings
 
 ALTER TABLE ONLY tally.analysis_spend
     ADD CONSTRAINT analysis_spend_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY tally.api_tokens
+    ADD CONSTRAINT api_tokens_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY tally.backfill_units
     ADD CONSTRAINT backfill_units_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
@@ -4365,6 +4392,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.analysis_settings TO tallyline_
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.analysis_spend TO tallyline_worker;
 
 GRANT SELECT,USAGE ON SEQUENCE tally.analysis_turn_seq TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.api_tokens TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.audit_differences TO tallyline_worker;
 

@@ -24,6 +24,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::accounts::FirstRun;
+use crate::accounts::guard::Gate;
 use crate::config::{self, Config};
 use crate::receiver::{self, Receiver};
 use crate::{api, dashboard, schedules, telemetry};
@@ -104,6 +106,7 @@ impl Daemon {
             None
         };
         let settings = SettingsHandle::load(&pool).await?;
+        let gate = Gate::new(pool.clone(), settings.clone(), &config);
         let watched = settings::watch(pool.clone(), settings.clone(), shutdown.clone());
         tasks.spawn(async move {
             watched.await;
@@ -115,7 +118,11 @@ impl Daemon {
             runner.queue().hint();
         }
 
-        let router = router(&config, &pool, receiver.as_ref(), roles, &metrics);
+        let first_run = match roles.contains(&Role::Dashboard) {
+            true => Some(first_run(&config, &gate, listener.local_addr()?).await?),
+            false => None,
+        };
+        let router = router(&gate, receiver.as_ref(), first_run, &metrics);
         telemetry::service::export_start(&pool).await?;
         let (ready, stop) = (telemetry::readiness::database(pool.clone()), shutdown.clone());
         let exported = telemetry::service::run(pool.clone(), metrics, ready, stop);
@@ -415,22 +422,47 @@ fn notify_options(config: &Config) -> deliver_notifications::Options {
     }
 }
 
+/// The link for the first account, told to whoever starts the process.
+///
+/// # Errors
+/// When nobody would have to sign in and others than this machine could come.
+async fn first_run(config: &Config, gate: &Gate, address: SocketAddr) -> anyhow::Result<FirstRun> {
+    if !gate.login {
+        if !address.ip().is_loopback() {
+            bail!(
+                "http.listen is {address}, which others can reach, and dashboard.login is false: \
+                 set dashboard.login = true, listen on 127.0.0.1, or leave the role dashboard out"
+            );
+        }
+        return Ok(FirstRun::default());
+    }
+    let (first_run, secret) = FirstRun::start(&gate.pool).await?;
+    if let Some(secret) = secret {
+        let origin = config.public_origin();
+        // On the terminal and not in the log, where it would be kept.
+        eprintln!("Nobody can sign in yet. Make the first account, once:\n\n    {origin}/first-run/{secret}\n");
+    }
+    if !gate.is_https && !address.ip().is_loopback() {
+        tracing::warn!("passwords and sessions travel as http.public_origin says: it is not https");
+    }
+    Ok(first_run)
+}
+
 /// Every process shows its metrics and health; the rest goes by role.
 fn router(
-    config: &Arc<Config>,
-    pool: &PgPool,
+    gate: &Arc<Gate>,
     receiver: Option<&Receiver>,
-    roles: &[Role],
+    first_run: Option<FirstRun>,
     metrics: &PrometheusHandle,
 ) -> Router {
-    let ready = telemetry::readiness::database(pool.clone());
+    let ready = telemetry::readiness::database(gate.pool.clone());
     let mut router = telemetry::routes::router(metrics.clone(), ready);
     if let Some(receiver) = receiver {
         router = router.merge(receiver.router());
     }
-    if roles.contains(&Role::Dashboard) {
-        router = router.merge(dashboard::router(pool.clone(), Arc::clone(config)));
-        router = router.merge(api::router(pool.clone(), config));
+    if let Some(first_run) = first_run {
+        router = router.merge(dashboard::router(gate, first_run));
+        router = router.merge(api::router(gate));
     }
     telemetry::http::measured(router)
 }

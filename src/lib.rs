@@ -2,6 +2,7 @@
 //! analytics. This crate is the process around the jobs: configuration, HTTP,
 //! command line. `src/main.rs` only calls [`cli::main`].
 
+pub mod accounts;
 pub mod api;
 pub mod cli;
 pub mod config;

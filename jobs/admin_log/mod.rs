@@ -20,6 +20,10 @@ pub struct Entry<'a> {
     pub target_user_id: Option<Uuid>,
     /// Before and after, without secrets.
     pub details: Value,
+    /// Address that the change came from, where it came over the network.
+    pub address: Option<String>,
+    /// Browser or program that it came from.
+    pub user_agent: Option<String>,
 }
 
 /// Writes the entry in the caller's transaction: no change without its trace.
@@ -35,6 +39,8 @@ pub async fn record(conn: &mut PgConnection, entry: &Entry<'_>) -> Result<(), sq
         entry.resource_id,
         entry.target_user_id,
         entry.details,
+        entry.address.as_deref(),
+        entry.user_agent.as_deref(),
     )
     .execute(conn)
     .await?;

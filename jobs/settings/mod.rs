@@ -32,6 +32,16 @@ pub struct Settings {
     /// Balances that are told of, in credits, at most three. The database reads this
     /// one itself (`tally.low_credit_levels`), since every charge looks at it.
     pub low_credit_levels: Vec<i64>,
+    /// Hours after which somebody must sign in again.
+    pub session_duration_hours: i32,
+    /// Failed sign-ins from one network to one account before it is shut out.
+    pub max_login_attempts: i32,
+    /// Minutes that failures count.
+    pub lockout_duration_minutes: i32,
+    /// Fewest characters of a new password.
+    pub password_min_length: i32,
+    /// Hours that a link for setting a password is good.
+    pub password_reset_token_expiry_hours: i32,
 }
 
 /// One setting: what it is called, what it means, how its text is read.
@@ -82,6 +92,36 @@ pub static SPECS: &[Spec] = &[
         description: "up to three balances in whole credits that a tenant is told of; empty: none",
         read: |settings, text| levels(text).map(|value| settings.low_credit_levels = value),
     },
+    Spec {
+        key: "session_duration_hours",
+        default: "24",
+        description: "hours after which somebody must sign in again",
+        read: |settings, text| whole(text, 1..=720).map(|value| settings.session_duration_hours = value),
+    },
+    Spec {
+        key: "max_login_attempts",
+        default: "5",
+        description: "failed sign-ins from one network to one account before it is shut out",
+        read: |settings, text| whole(text, 3..=100).map(|value| settings.max_login_attempts = value),
+    },
+    Spec {
+        key: "lockout_duration_minutes",
+        default: "30",
+        description: "minutes that failed sign-ins count",
+        read: |settings, text| whole(text, 1..=1440).map(|value| settings.lockout_duration_minutes = value),
+    },
+    Spec {
+        key: "password_min_length",
+        default: "12",
+        description: "fewest characters of a new password",
+        read: |settings, text| whole(text, 8..=128).map(|value| settings.password_min_length = value),
+    },
+    Spec {
+        key: "password_reset_token_expiry_hours",
+        default: "1",
+        description: "hours that a link for setting a password is good",
+        read: |settings, text| whole(text, 1..=168).map(|value| settings.password_reset_token_expiry_hours = value),
+    },
 ];
 
 /// Rows that jobs keep for themselves: when the KPI view was refreshed, how far the
@@ -112,6 +152,11 @@ impl Default for Settings {
             follow_up_default_days: 0,
             follow_up_reminder_hour: 0,
             low_credit_levels: Vec::new(),
+            session_duration_hours: 0,
+            max_login_attempts: 0,
+            lockout_duration_minutes: 0,
+            password_min_length: 0,
+            password_reset_token_expiry_hours: 0,
         };
         for spec in SPECS {
             let read = (spec.read)(&mut settings, spec.default);

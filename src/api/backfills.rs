@@ -9,6 +9,7 @@ use tallyline_jobs::backfill::{self, BackfillError, Fault, Progress};
 use uuid::Uuid;
 
 use super::{found, problem};
+use crate::accounts::Principal;
 
 /// Backfills in one answer.
 const NEWEST: i64 = 100;
@@ -28,15 +29,20 @@ struct Details {
     faults: Vec<Fault>,
 }
 
-pub(super) async fn list(State(pool): State<PgPool>) -> Response {
+pub(super) async fn list(State(pool): State<PgPool>, principal: Principal) -> Response {
+    if !principal.is_operator() {
+        return problem(StatusCode::NOT_FOUND, "no such thing");
+    }
     match backfill::list(&pool, NEWEST).await {
         Ok(backfills) => found(List { backfills }),
         Err(error) => unreadable(&error),
     }
 }
 
-pub(super) async fn show(State(pool): State<PgPool>, Path(id): Path<String>) -> Response {
-    let Ok(id) = id.parse::<Uuid>() else { return problem(StatusCode::NOT_FOUND, "no such backfill") };
+pub(super) async fn show(State(pool): State<PgPool>, principal: Principal, Path(id): Path<String>) -> Response {
+    let Some(id) = id.parse::<Uuid>().ok().filter(|_| principal.is_operator()) else {
+        return problem(StatusCode::NOT_FOUND, "no such backfill");
+    };
     match details(&pool, id).await {
         Ok(details) => found(details),
         Err(BackfillError::UnknownBackfill(_)) => problem(StatusCode::NOT_FOUND, "no such backfill"),

@@ -15,6 +15,7 @@ use tallyline_jobs::exact::{self, Figures, Grain, Question, Reading};
 use uuid::Uuid;
 
 use super::{found, problem};
+use crate::accounts::Principal;
 
 /// Longest ranges, so that one request has a bounded cost.
 const MOST_DAYS: [(Grain, i64); 3] = [(Grain::Hour, 62), (Grain::Day, 800), (Grain::Month, 36_600)];
@@ -83,13 +84,17 @@ impl From<Figures> for Bucket {
 
 pub(super) async fn read(
     State(pool): State<PgPool>,
+    principal: Principal,
     Path(id): Path<String>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Response {
     let Ok(Query(asked)) = asked else {
         return problem(StatusCode::BAD_REQUEST, "asked for are grain, from and to (dates), by_agent, sets");
     };
-    let Ok(user_id) = id.parse::<Uuid>() else { return problem(StatusCode::NOT_FOUND, "no such tenant") };
+    // Somebody else's tenant is no tenant.
+    let Some(user_id) = id.parse::<Uuid>().ok().filter(|id| principal.may_read(*id)) else {
+        return problem(StatusCode::NOT_FOUND, "no such tenant");
+    };
     let Some((grain, most)) = MOST_DAYS.into_iter().find(|(grain, _)| grain.as_str() == asked.grain) else {
         return problem(StatusCode::BAD_REQUEST, "grain is hour, day or month");
     };

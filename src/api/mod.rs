@@ -1,5 +1,4 @@
-//! `/api/v1`: what the daemon knows, as JSON. Behind the same guard as the
-//! dashboard, since there is no login yet.
+//! `/api/v1`: what the daemon knows, as JSON, for whoever shows an API token or a session.
 
 mod backfills;
 mod figures;
@@ -13,20 +12,18 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
-use sqlx::PgPool;
 
-use crate::config::Config;
-use crate::dashboard::access;
+use crate::accounts::guard::{self, Gate};
 
 /// The routes. As for [`crate::dashboard::router`], the server must hand on the
 /// peer's address.
-pub fn router(pool: PgPool, config: &Arc<Config>) -> Router {
+pub fn router(gate: &Arc<Gate>) -> Router {
     Router::new()
         .route("/api/v1/backfills", get(backfills::list))
         .route("/api/v1/backfills/{id}", get(backfills::show))
         .route("/api/v1/tenants/{id}/figures", get(figures::read))
-        .with_state(pool)
-        .layer(from_fn_with_state(config.dashboard.public, access::guard))
+        .with_state(gate.pool.clone())
+        .layer(from_fn_with_state(Arc::clone(gate), guard::api))
 }
 
 /// Body of every answer that is not 200.
@@ -35,7 +32,7 @@ struct Problem {
     error: &'static str,
 }
 
-fn problem(status: StatusCode, error: &'static str) -> Response {
+pub(crate) fn problem(status: StatusCode, error: &'static str) -> Response {
     (status, [(CACHE_CONTROL, "no-store")], Json(Problem { error })).into_response()
 }
 

@@ -3,6 +3,7 @@
 //! Exit codes: 0 fine, 1 problems were found, 2 wrong usage or configuration,
 //! 3 something needed cannot be reached, 4 refused.
 
+mod account;
 mod agent;
 mod analyses;
 mod announce;
@@ -82,6 +83,9 @@ enum Command {
     /// Tenants and their webhook endpoints
     #[command(subcommand)]
     Tenant(tenant::Command),
+    /// Accounts: who may sign in, and tokens for programs
+    #[command(subcommand)]
+    Account(account::Command),
     /// Agents of a tenant
     #[command(subcommand)]
     Agent(agent::Command),
@@ -141,6 +145,11 @@ enum Outcome {
 #[error("{0}")]
 struct Refused(String);
 
+/// Something that was named is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct NotFound(String);
+
 /// Options that make no sense together.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -185,6 +194,7 @@ async fn execute(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Run(args) => run::run(config, args).await,
         Command::Migrate(args) => migrate::run(config, args).await,
         Command::Tenant(command) => tenant::run(config, command).await,
+        Command::Account(command) => account::run(config, command).await,
         Command::Agent(command) => agent::run(config, command).await,
         Command::Credits(command) => credits::run(config, command).await,
         Command::Customer(command) => customer::run(config, command).await,
@@ -214,6 +224,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     use tallyline_db::{MigrateError, PoolError};
     use tallyline_jobs::backfill::BackfillError;
 
+    use crate::accounts::people::PeopleError;
     use crate::tenants::TenantError;
     use tallyline_jobs::notify::NotifyError;
     use tallyline_jobs::provider_accounts::AccountError;
@@ -221,6 +232,8 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
         if cause.is::<ConfigError>()
             || cause.is::<WrongUsage>()
+            || cause.is::<NotFound>()
+            || matches!(cause.downcast_ref(), Some(PeopleError::Invalid(_) | PeopleError::Unknown))
             || cause.is::<settings::Unusable>()
             || cause.is::<names::NotThere>()
             || matches!(
@@ -236,6 +249,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
             return 2;
         }
         if cause.is::<Refused>()
+            || matches!(cause.downcast_ref(), Some(PeopleError::Taken | PeopleError::Last))
             || cause.downcast_ref().is_some_and(TenantError::is_refusal)
             || matches!(cause.downcast_ref(), Some(BackfillError::NotNow(_)))
         {

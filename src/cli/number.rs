@@ -91,6 +91,8 @@ async fn record(
         resource_id: Some(id.to_string()),
         target_user_id: tenant,
         details,
+        address: None,
+        user_agent: None,
     };
     admin_log::record(conn, &entry).await
 }

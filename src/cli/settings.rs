@@ -102,6 +102,8 @@ async fn change(pool: &sqlx::PgPool, key: &str, value: Option<&str>) -> anyhow::
         resource_id: Some(key.to_owned()),
         target_user_id: None,
         details: json!({ "before": before, "after": value }),
+        address: None,
+        user_agent: None,
     };
     admin_log::record(&mut tx, &entry).await?;
     tx.commit().await?;

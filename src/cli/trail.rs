@@ -21,6 +21,8 @@ pub(super) async fn record(
         resource_id: Some(resource_id),
         target_user_id: tenant.into(),
         details,
+        address: None,
+        user_agent: None,
     };
     admin_log::record(conn, &entry).await
 }

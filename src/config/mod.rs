@@ -59,11 +59,11 @@ pub struct Http {
     pub body_deadline_seconds: u64,
 }
 
-/// The server-rendered page. `public` serves it to peers that are not loopback.
+/// Pages and API. Without `login` they are served to this machine only.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dashboard {
-    pub public: bool,
+    pub login: bool,
 }
 
 /// The key that seals provider keys; empty: a generated file.

@@ -2,12 +2,12 @@
 //!
 //! It works without a script and loads nothing from elsewhere.
 
-pub(crate) mod access;
 mod assets;
 mod chart;
 mod data;
 mod figures;
 pub(crate) mod format;
+mod sign_in;
 mod tables;
 mod tiles;
 mod trends;
@@ -27,7 +27,8 @@ use serde::Deserialize;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::config::Config;
+use crate::accounts::guard::{self, Gate};
+use crate::accounts::{FirstRun, Principal};
 
 const DEFAULT_DAYS: u16 = 30;
 const MAX_DAYS: u16 = 366;
@@ -47,19 +48,22 @@ const SECURITY_HEADERS: [(&str, &str); 6] = [
     ("x-frame-options", "DENY"),
 ];
 
-/// `GET /` and the files that it refers to.
+/// The pages and the files that they refer to.
 ///
 /// The server must hand on the peer's address
 /// (`into_make_service_with_connect_info::<SocketAddr>` or the same extension);
-/// without it, and without `dashboard.public`, every request is refused.
-pub fn router(pool: PgPool, config: Arc<Config>) -> Router {
-    Router::new()
+/// without it, and without login, every request is refused.
+pub fn router(gate: &Arc<Gate>, first_run: FirstRun) -> Router {
+    let pages = Router::new()
         .route("/", get(page))
+        .with_state(Arc::clone(gate))
+        .layer(from_fn_with_state(Arc::clone(gate), guard::pages));
+    Router::new()
         .route(assets::STYLE.path, get(async || assets::STYLE.response()))
         .route(assets::SCRIPT.path, get(async || assets::SCRIPT.response()))
         .route(assets::ICON.path, get(async || assets::ICON.response()))
-        .with_state(pool)
-        .layer(from_fn_with_state(config.dashboard.public, access::guard))
+        .merge(sign_in::router(gate, first_run))
+        .merge(pages)
         .layer(from_fn(async |request, next: axum::middleware::Next| {
             let mut response = next.run(request).await;
             add_security_headers(response.headers_mut());
@@ -82,8 +86,8 @@ struct Asked {
     days: Option<String>,
 }
 
-async fn page(State(pool): State<PgPool>, Query(asked): Query<Asked>) -> Response {
-    match answer(&pool, &asked).await {
+async fn page(State(gate): State<Arc<Gate>>, principal: Principal, Query(asked): Query<Asked>) -> Response {
+    match answer(&gate.pool, &principal, &asked).await {
         Ok(response) => response,
         Err(error) => {
             tracing::error!(error = %error, "the dashboard could not read the database");
@@ -94,14 +98,16 @@ async fn page(State(pool): State<PgPool>, Query(asked): Query<Asked>) -> Respons
     }
 }
 
-async fn answer(pool: &PgPool, asked: &Asked) -> Result<Response, sqlx::Error> {
-    let tenants = data::tenants(pool).await?;
+async fn answer(pool: &PgPool, principal: &Principal, asked: &Asked) -> Result<Response, sqlx::Error> {
+    let tenants = if principal.sees_all_tenants() { data::tenants(pool).await? } else { Vec::new() };
     let Some(days) = days_asked(asked) else {
         let text = html! { p { "A period has 1 to " (MAX_DAYS) " days." } };
         return Ok(answer_with(StatusCode::BAD_REQUEST, view::message("No such period", &text, &tenants)));
     };
     let user_id = match &asked.tenant {
-        Some(text) => text.parse::<Uuid>().ok(),
+        // Somebody else's tenant is no tenant.
+        Some(text) => text.parse::<Uuid>().ok().filter(|id| principal.may_read(*id)),
+        None if !principal.sees_all_tenants() => Some(principal.account.user_id),
         None => match tenants.iter().find(|t| t.is_active).or(tenants.first()) {
             Some(first) => Some(first.id),
             None => return Ok(answer_with(StatusCode::OK, view::message("No tenant yet", &first_steps(), &[]))),

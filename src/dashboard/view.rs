@@ -62,6 +62,16 @@ pub fn message(title: &str, text: &Markup, tenants: &[TenantName]) -> Markup {
     document(&format!("{title} – Tallyline"), false, &body)
 }
 
+/// A page for somebody who is not signed in: words and a form.
+pub fn plain(title: &str, content: &Markup) -> Markup {
+    let body = html! {
+        header .top { a .brand href="/" { (logo()) span { "Tallyline" } } }
+        main id="main" { section .card .message { (content) } }
+        (footer())
+    };
+    document(&format!("{title} – Tallyline"), false, &body)
+}
+
 fn day_count(page: &Page) -> u16 {
     u16::try_from(page.days.len()).unwrap_or(u16::MAX)
 }

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::process::Output;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -10,13 +9,12 @@ use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{Request, StatusCode};
 use serde_json::Value;
-use tallyline::api;
-use tallyline::config::{self, Overrides};
 use tallyline_testkit::{TestDb, wait_until};
 use tower::ServiceExt;
 use uuid::Uuid;
 
 use crate::daemon::{Site, text};
+use crate::web;
 
 /// A tenant with a call on each of ten days, of which nothing was counted.
 async fn site() -> (TestDb, Site) {
@@ -120,9 +118,7 @@ pub async fn ask(router: &Router, peer: &str, uri: &str) -> (StatusCode, Value) 
 #[tokio::test]
 async fn the_api_shows_progress_to_this_machine_only() {
     let (db, site) = site().await;
-    let config =
-        config::load(&Overrides { file: Some("/dev/null".into()), ..Overrides::default() }, Vec::new()).unwrap();
-    let router = api::router(db.pool.clone(), &Arc::new(config));
+    let router = web::site(&db, false);
     let local = "127.0.0.1:50000";
     assert_eq!(
         ask(&router, local, "/api/v1/backfills").await,

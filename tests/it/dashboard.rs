@@ -1,28 +1,20 @@
 //! The dashboard as a browser meets it: by requests to its router.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode};
-use tallyline::config::{self, Config, Overrides};
-use tallyline::dashboard;
 use tallyline_testkit::TestDb;
 use tower::ServiceExt;
 use uuid::Uuid;
 
+use crate::web::site;
+
 mod trends;
 
 const LOCAL: &str = "127.0.0.1:50000";
-
-fn config(public: bool) -> Arc<Config> {
-    let mut config =
-        config::load(&Overrides { file: Some("/dev/null".into()), ..Overrides::default() }, Vec::new()).unwrap();
-    config.dashboard.public = public;
-    Arc::new(config)
-}
 
 struct Answer {
     status: StatusCode,
@@ -40,7 +32,7 @@ async fn ask(router: &Router, peer: &str, host: &str, uri: &str) -> Answer {
 }
 
 async fn get(db: &TestDb, uri: &str) -> Answer {
-    ask(&dashboard::router(db.pool.clone(), config(false)), LOCAL, "localhost:8080", uri).await
+    ask(&site(db, false), LOCAL, "localhost:8080", uri).await
 }
 
 async fn page(db: &TestDb, tenant: Uuid) -> String {
@@ -194,14 +186,14 @@ async fn what_waits_is_said_and_dated() {
 
 /// Break: take every known peer for a local one.
 #[tokio::test]
-async fn only_this_machine_reads_it_unless_it_is_public() {
+async fn without_login_only_this_machine_reads_it() {
     let db = TestDb::new().await;
-    let private = dashboard::router(db.pool.clone(), config(false));
+    let private = site(&db, false);
     assert_eq!(ask(&private, "192.0.2.9:4000", "localhost", "/").await.status, StatusCode::FORBIDDEN);
     assert_eq!(ask(&private, LOCAL, "rebound.example", "/").await.status, StatusCode::FORBIDDEN);
     assert_eq!(ask(&private, LOCAL, "127.0.0.1:8080", "/").await.status, StatusCode::OK);
-    let public = dashboard::router(db.pool.clone(), config(true));
-    assert_eq!(ask(&public, "192.0.2.9:4000", "tally.example", "/").await.status, StatusCode::OK);
+    let public = site(&db, true);
+    assert_eq!(ask(&public, "192.0.2.9:4000", "tally.example", "/").await.status, StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]

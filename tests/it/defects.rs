@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backfill::ask;
 use crate::daemon::{Site, text};
-use crate::figures;
 use crate::telemetry::{parse, value};
 use crate::verify::fixture::{roll_up_all, tenant};
+use crate::web;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -60,7 +60,7 @@ async fn defect_42_the_api_gives_nulls_where_there_is_nothing() {
     run(&db, in_progress).await;
     for rolled_up in [false, true] {
         let uri = format!("/api/v1/tenants/{user_id}/figures?grain=day&from=2026-03-01&to=2026-03-31&sets=true");
-        let (status, answer) = ask(&figures::router(&db), "127.0.0.1:50000", &uri).await;
+        let (status, answer) = ask(&web::site(&db, false), "127.0.0.1:50000", &uri).await;
         assert_eq!(status, StatusCode::OK);
         let day = &answer["figures"][0];
         assert_eq!((&day["total_calls"], &day["successful_calls"]), (&2.into(), &0.into()), "rolled up: {rolled_up}");

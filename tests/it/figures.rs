@@ -1,26 +1,16 @@
 //! `/api/v1/tenants/{id}/figures`: equal to the calls at once, whatever is rolled up.
 
-use std::sync::Arc;
-
-use axum::Router;
 use axum::http::StatusCode;
 use serde_json::Value;
-use tallyline::api;
-use tallyline::config::{self, Overrides};
 use tallyline_testkit::TestDb;
 use uuid::Uuid;
 
 use crate::backfill::ask;
 use crate::verify::fixture::{calls, roll_up_all, tenant};
+use crate::web::site;
 
 const LOCAL: &str = "127.0.0.1:50000";
 const MARCH: &str = "from=2026-03-01&to=2026-03-31";
-
-pub(crate) fn router(db: &TestDb) -> Router {
-    let config =
-        config::load(&Overrides { file: Some("/dev/null".into()), ..Overrides::default() }, Vec::new()).unwrap();
-    api::router(db.pool.clone(), &Arc::new(config))
-}
 
 fn sum(answer: &Value, figure: &str) -> i64 {
     answer["figures"].as_array().unwrap().iter().map(|bucket| bucket[figure].as_i64().unwrap()).sum()
@@ -41,7 +31,7 @@ async fn figures_are_those_of_the_calls_at_this_instant() {
     let db = TestDb::new().await;
     let user_id = tenant(&db, "Asia/Kolkata").await;
     calls(&db, user_id, "2026-03-08T00:00:00Z", 300).await;
-    let router = router(&db);
+    let router = site(&db, false);
     let uri = |grain: &str, more: &str| format!("/api/v1/tenants/{user_id}/figures?grain={grain}&{MARCH}{more}");
     for rolled_up in [false, true] {
         for (grain, more) in [("hour", ""), ("day", "&sets=true"), ("month", "&by_agent=true")] {
@@ -81,7 +71,7 @@ async fn figures_are_those_of_the_calls_at_this_instant() {
 async fn what_cannot_be_answered_is_refused() {
     let db = TestDb::new().await;
     let user_id = tenant(&db, "UTC").await;
-    let router = router(&db);
+    let router = site(&db, false);
     let good = format!("/api/v1/tenants/{user_id}/figures?grain=day&{MARCH}");
     assert_eq!(ask(&router, LOCAL, &good).await.0, StatusCode::OK);
     assert_eq!(ask(&router, "192.0.2.9:4000", &good).await.0, StatusCode::FORBIDDEN);

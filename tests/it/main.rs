@@ -1,6 +1,7 @@
 //! Behaviour from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod accounts;
 mod analyses;
 mod backfill;
 #[path = "../support/daemon.rs"]
@@ -23,3 +24,4 @@ mod sent_histories;
 mod settings;
 mod telemetry;
 mod verify;
+mod web;

@@ -111,6 +111,8 @@ WITH u AS (
 ), provider_checks AS (
     INSERT INTO tally.provider_checks (user_id, provider, ref, result, first_checked_at, checked_at, next_check_at)
     SELECT user_id, 'bolna', 'execution-1', 'found', t, t, t FROM k
+), api_tokens AS (
+    INSERT INTO tally.api_tokens (user_id, name, token_hash) SELECT user_id, 'reports', 'hash' FROM k
 ), jobs AS (
     INSERT INTO tally.jobs (kind, queue, user_id, coalesce_key, run_at, created_at) SELECT 'work', 'default', user_id, 'key', t, t FROM k
 ), job_history AS (
