@@ -14,7 +14,7 @@ use tallyline_secrets::{SealingError, SealingKey};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::allow_list::AllowList;
+use super::networks::Networks;
 
 /// Most endpoints remembered; the unknown ones have a memory of their own, so
 /// that guessing names does not push out the known ones.
@@ -37,7 +37,7 @@ pub struct Endpoint {
     current: Vec<u8>,
     previous: Option<Vec<u8>>,
     previous_until: Instant,
-    allowed: Option<AllowList>,
+    allowed: Option<Networks>,
     looked_up_at: Instant,
     now_unix_seconds: f64,
 }
@@ -50,15 +50,18 @@ impl fmt::Debug for Endpoint {
 
 impl Endpoint {
     /// SHA-256 of the bearer secret (Bolna) or the keys that sign (the others),
-    /// the current one first, then the one before it while it is accepted.
-    pub fn keys(&self) -> Vec<Vec<u8>> {
-        let previous = self.previous.iter().filter(|_| Instant::now() < self.previous_until);
-        std::iter::once(&self.current).chain(previous).cloned().collect()
+    /// the current one first, then the one before it while it is accepted. There
+    /// are always two, so that a check takes as long with one as with both: the
+    /// second is one that nobody knows where there is none.
+    pub fn keys(&self) -> [Vec<u8>; 2] {
+        let previous = self.previous.as_ref().filter(|_| Instant::now() < self.previous_until);
+        [self.current.clone(), previous.cloned().unwrap_or_else(unknown_key)]
     }
 
-    /// Whether the tenant lets its provider send from this address.
-    pub fn allows(&self, peer: IpAddr) -> bool {
-        self.allowed.as_ref().is_none_or(|list| list.contains(peer))
+    /// Whether the tenant lets its provider send from this address. One that is
+    /// not known is on no list.
+    pub fn allows(&self, client: Option<IpAddr>) -> bool {
+        self.allowed.as_ref().is_none_or(|list| client.is_some_and(|client| list.contains(client)))
     }
 
     /// Seconds since 1970 by the database's clock.
@@ -74,7 +77,7 @@ impl Endpoint {
             user_id: Uuid::nil(),
             provider,
             account_sid: None,
-            current: rand::random::<[u8; 32]>().to_vec(),
+            current: unknown_key(),
             previous: None,
             previous_until: Instant::now(),
             allowed: None,
@@ -203,11 +206,15 @@ impl Endpoints {
             current,
             previous,
             previous_until: now + seconds(row.previous_seconds_left),
-            allowed: row.allowed_ips.map(|list| AllowList::parse(&list)),
+            allowed: row.allowed_ips.map(|list| Networks::readable(&list)),
             looked_up_at: now,
             now_unix_seconds: row.now_unix_seconds,
         }))
     }
+}
+
+fn unknown_key() -> Vec<u8> {
+    rand::random::<[u8; 32]>().to_vec()
 }
 
 /// What a name may look like, so that nothing else is asked of the database.

@@ -28,11 +28,9 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use super::addresses::Addresses;
+use super::metrics::CONNECTIONS_CUT;
 use crate::config;
-
-/// Headers of a request, and their bytes together; more are answered 431.
-const MAX_HEADERS: usize = 64;
-const MAX_HEADER_BYTES: usize = 32 * 1024;
 
 /// How long requests under way may take once the process was asked to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(10);
@@ -54,8 +52,11 @@ pub async fn serve(
 ) -> io::Result<()> {
     listener.local_addr()?;
     let free = Arc::new(Semaphore::new(limits.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
+    let addresses = Addresses::new(limits.max_connections_per_address, limits.trusted_proxies.clone());
     let server = Server {
         router,
+        max_headers: limits.max_headers,
+        max_header_bytes: limits.max_header_bytes,
         header_deadline: Duration::from_secs(limits.header_deadline_seconds),
         body_deadline: Duration::from_secs(limits.body_deadline_seconds),
     };
@@ -67,10 +68,14 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer, permit)) => {
+                let Some(place) = addresses.admit(peer.ip()) else {
+                    cut("per_address");
+                    continue;
+                };
                 let connection = server.clone().connection(stream, peer, open.watcher());
                 tokio::spawn(async move {
                     connection.await;
-                    drop(permit);
+                    drop((permit, place));
                 });
             }
             Err(error) if is_of_the_connection(&error) => {}
@@ -105,6 +110,8 @@ fn is_of_the_connection(error: &io::Error) -> bool {
 #[derive(Clone)]
 struct Server {
     router: Router,
+    max_headers: usize,
+    max_header_bytes: usize,
     header_deadline: Duration,
     body_deadline: Duration,
 }
@@ -114,17 +121,21 @@ impl Server {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection keeps Nagle's algorithm");
         }
-        let header_deadline = self.header_deadline;
+        let (header_deadline, max_headers, max_header_bytes) =
+            (self.header_deadline, self.max_headers, self.max_header_bytes);
         let service = service_fn(move |request| self.clone().answer(request, peer));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(header_deadline)
-            .max_headers(MAX_HEADERS)
-            .max_header_size(MAX_HEADER_BYTES)
+            .max_headers(max_headers)
+            .max_header_size(max_header_bytes)
             .serve_connection(TokioIo::new(stream), service);
         if let Err(error) = watcher.watch(connection).await {
             // Peers that vanish or speak no HTTP are their own concern.
             tracing::debug!(%error, "a connection ended early");
+            if let Some(reason) = of_the_peer(&error) {
+                cut(reason);
+            }
         }
     }
 
@@ -141,6 +152,20 @@ impl Server {
                 Ok(response)
             }
         }
+    }
+}
+
+fn cut(reason: &'static str) {
+    metrics::counter!(CONNECTIONS_CUT, "reason" => reason).increment(1);
+}
+
+/// What the peer did that no handler saw; `None` if it only went away.
+fn of_the_peer(error: &hyper::Error) -> Option<&'static str> {
+    match error {
+        error if error.is_parse_too_large() => Some("headers_too_large"),
+        error if error.is_parse() => Some("malformed"),
+        error if error.is_timeout() => Some("silent"),
+        _ => None,
     }
 }
 

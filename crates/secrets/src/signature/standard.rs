@@ -75,7 +75,12 @@ pub fn verify(keys: &[Vec<u8>], headers: Headers<'_>, body: &[u8], now_unix_seco
 
 /// The value of `webhook-signature` for a message.
 pub fn sign(key: &[u8], id: &str, timestamp_unix_seconds: i64, body: &[u8]) -> String {
-    mac(key, id, &timestamp_unix_seconds.to_string(), body)
+    sign_text(key, id, &timestamp_unix_seconds.to_string(), body)
+}
+
+/// The same for a timestamp as it is written, whatever it is.
+pub fn sign_text(key: &[u8], id: &str, timestamp: &str, body: &[u8]) -> String {
+    mac(key, id, timestamp, body)
         .map(|mac| format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))
         .unwrap_or_default()
 }
