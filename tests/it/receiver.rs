@@ -9,3 +9,4 @@ pub mod proxy;
 mod storing;
 pub mod support;
 mod tenants;
+mod timing;

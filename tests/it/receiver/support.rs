@@ -291,4 +291,5 @@ pub fn execution(id: &str) -> String {
 }
 
 pub const FORM: &str = "AccountSid=AC00000000000000000000000000000001&CallSid=CA00000000000000000000000000000001\
-    &CallStatus=completed&CallDuration=42&Direction=outbound-api&From=%2B12025550100&To=%2B12025550143";
+    &CallStatus=completed&CallDuration=42&Direction=outbound-api&From=%2B12025550100&To=%2B12025550143\
+    &SequenceNumber=3&Timestamp=Tue%2C+03+Mar+2026+10%3A12%3A07+%2B0000";

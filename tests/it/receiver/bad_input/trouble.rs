@@ -152,7 +152,7 @@ async fn bad_input_34_a_database_that_cannot_write_now() {
     it.stop().await;
 }
 
-/// The database's answers are withheld from the process, so that its COMMIT has
+/// The database's answer is withheld from the process, so that its COMMIT has
 /// happened and it does not know; then it is killed.
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_input_35_killed_between_the_commit_and_the_answer() {
@@ -172,12 +172,12 @@ async fn bad_input_35_killed_between_the_commit_and_the_answer() {
         let url = format!("http://{}/webhooks/bolna/{}", site.address, own.endpoint);
         reqwest::Client::new().post(url).bearer_auth(&own.secret).body(execution(id)).timeout(PATIENCE)
     };
-    // The endpoint is known now, so that the next thing asked of the database is the COMMIT.
     assert_eq!(answer(send("e-0")).await.0, 200);
     let stored = async |rows: i64| {
         sqlx::query_scalar::<_, i64>("SELECT count(*) FROM tally.inbox").fetch_one(&db.admin).await.unwrap() == rows
     };
-    proxy.hold();
+    // The statement that holds the event is its own transaction.
+    proxy.hold_answers_from(r#""id":"e-1""#);
     let unanswered = tokio::spawn(send("e-1").send());
     wait_until("the event is committed", PATIENCE, async || stored(2).await).await;
     assert!(!unanswered.is_finished(), "nobody was told");

@@ -93,10 +93,13 @@ pub async fn with_a_call(watched: &Watched) -> Vec<String> {
     calls(it).await
 }
 
-/// Every call with all that is known of it, but for when the row was last looked at.
+/// Every call with all that is known of it, but for when the row was last looked
+/// at and how many events told of it.
 pub async fn calls(it: &Running) -> Vec<String> {
-    sqlx::query_scalar("SELECT (to_jsonb(c) - 'updated_at')::text FROM calls c ORDER BY id")
-        .fetch_all(&it.db.admin)
-        .await
-        .unwrap()
+    sqlx::query_scalar(
+        "SELECT (to_jsonb(c) - 'updated_at' #- '{bolna_metadata,event_count}')::text FROM calls c ORDER BY id",
+    )
+    .fetch_all(&it.db.admin)
+    .await
+    .unwrap()
 }
