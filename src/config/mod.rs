@@ -62,6 +62,7 @@ pub struct Http {
     pub max_header_bytes: usize,
     pub header_deadline_seconds: u64,
     pub body_deadline_seconds: u64,
+    pub write_deadline_seconds: u64,
     pub trusted_proxies: Networks,
 }
 

@@ -21,6 +21,7 @@ mod quarantine;
 mod routes;
 mod server;
 mod shares;
+mod write_deadline;
 mod write_group;
 
 use std::sync::Arc;

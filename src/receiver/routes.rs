@@ -24,7 +24,7 @@ use super::authenticate::{Claim, authenticate, unauthenticated};
 use super::endpoints::{Endpoint, Endpoints, LookupError};
 use super::group_commit::{GroupCommit, NewEvent, StoreError, Stored};
 use super::limits::{self, Kind};
-use super::metrics::{BODY_BYTES, REFUSALS, REQUEST_DURATION, REQUESTS};
+use super::metrics::{BODY_BYTES, PREVIOUS_SECRET, REFUSALS, REQUEST_DURATION, REQUESTS};
 use super::networks::Networks;
 use super::shares::Shares;
 use super::{client, form, quarantine};
@@ -96,6 +96,9 @@ impl Door {
 
     async fn decide(&self, provider: Provider, parts: &Parts, kind: Kind, body: Bytes) -> Result<Answer, Answer> {
         let (endpoint, matched) = self.identify(provider, parts, kind, &body).await?;
+        if matched == MatchedKey::Previous {
+            metrics::counter!(PREVIOUS_SECRET, "provider" => provider.as_str()).increment(1);
+        }
         // Only who is authentic takes of the tenant's share.
         let _place = self.shares.admit(endpoint.user_id).map_err(Answer::Limited)?;
         if let Err(unusable) = self.usable(&endpoint, parts, &body) {

@@ -2,6 +2,7 @@
 //! can slow and oversized requests be cut off and connections be counted.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -30,6 +31,7 @@ use tower::ServiceExt;
 
 use super::addresses::Addresses;
 use super::metrics::CONNECTIONS_CUT;
+use super::write_deadline::WriteDeadline;
 use crate::config;
 
 /// How long requests under way may take once the process was asked to stop.
@@ -59,6 +61,7 @@ pub async fn serve(
         max_header_bytes: limits.max_header_bytes,
         header_deadline: Duration::from_secs(limits.header_deadline_seconds),
         body_deadline: Duration::from_secs(limits.body_deadline_seconds),
+        write_deadline: Duration::from_secs(limits.write_deadline_seconds),
     };
     let open = GracefulShutdown::new();
     loop {
@@ -114,6 +117,7 @@ struct Server {
     max_header_bytes: usize,
     header_deadline: Duration,
     body_deadline: Duration,
+    write_deadline: Duration,
 }
 
 impl Server {
@@ -123,6 +127,7 @@ impl Server {
         }
         let (header_deadline, max_headers, max_header_bytes) =
             (self.header_deadline, self.max_headers, self.max_header_bytes);
+        let stream = WriteDeadline::new(stream, self.write_deadline);
         let service = service_fn(move |request| self.clone().answer(request, peer));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -165,8 +170,14 @@ fn of_the_peer(error: &hyper::Error) -> Option<&'static str> {
         error if error.is_parse_too_large() => Some("headers_too_large"),
         error if error.is_parse() => Some("malformed"),
         error if error.is_timeout() => Some("silent"),
+        error if is_late_write(error) => Some("unread"),
         _ => None,
     }
+}
+
+fn is_late_write(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
 }
 
 /// The body was not there in time.

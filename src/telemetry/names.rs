@@ -173,7 +173,12 @@ pub const GROUPS: &[Group] = &[
                 "tallyline_http_connections_cut_total",
                 &["reason"],
                 "Connections that ended without an answer of ours: `malformed`, `headers_too_large`, `silent` (slow \
-                 headers, or nothing more to say), `per_address`",
+                 headers, or nothing more to say), `unread` (answers that were not taken), `per_address`",
+            ),
+            counter(
+                "tallyline_webhook_previous_secret_total",
+                &["provider"],
+                "Authentic webhooks that were proved by the secret before the last rotation",
             ),
             seconds(
                 "tallyline_webhook_request_duration_seconds",

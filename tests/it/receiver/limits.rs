@@ -103,12 +103,14 @@ async fn one_address_may_have_max_connections_per_address() {
     }
 }
 
-/// Broken by hand: with a permit that is given back at once the second is accepted.
+/// Broken by hand: with permits that are given back while the body is read, or
+/// when it is read, one of the two that are refused is accepted.
 #[tokio::test]
 async fn bodies_together_may_take_max_buffered_bytes() {
     let counters = Counters::start();
     let mut config = config();
     config.receiver.max_buffered_bytes = 1_000;
+    config.receiver.acknowledge_deadline_milliseconds = 20_000;
     let it = Running::start_with(config).await;
     assert_eq!(answer(it.bolna(of(1_000))).await.0, 200);
     let mut half = TcpStream::connect(it.address).await.unwrap();
@@ -130,6 +132,18 @@ async fn bodies_together_may_take_max_buffered_bytes() {
     half.write_all(&of(700).as_bytes()[600..]).await.unwrap();
     assert_eq!(status(&read_to_close(&mut half).await), 200);
     assert_eq!(answer(it.bolna(of(999))).await.0, 200, "and all of it is free again");
+
+    // A body that was read takes its part until it is answered.
+    let mut blocking = it.db.admin.begin().await.unwrap();
+    sqlx::query("LOCK TABLE tally.inbox IN EXCLUSIVE MODE").execute(&mut *blocking).await.unwrap();
+    let waiting = tokio::spawn(answer(it.bolna(of(701))));
+    wait_until("it waits for its COMMIT", PATIENCE, async || {
+        it.count("SELECT count(*) FROM pg_locks WHERE NOT granted").await > 0
+    })
+    .await;
+    assert_eq!(answer(it.bolna(of(400))).await.0, 503);
+    blocking.rollback().await.unwrap();
+    assert_eq!(waiting.await.unwrap().0, 200);
     it.stop().await;
 }
 
@@ -159,6 +173,24 @@ async fn a_tenant_may_have_max_in_flight_per_tenant() {
     assert_eq!(counters.refused("tenant_in_flight"), 1);
     assert_eq!(it.stored().await, (4, 4, 0));
     assert_eq!(answer(it.bolna(execution("e-4"))).await.0, 200, "their places are free again");
+    it.stop().await;
+}
+
+/// Asks and asks and takes no answer: the buffers fill, and then nothing goes on.
+///
+/// Broken by hand: with a plain stream the connection stays for ever.
+#[tokio::test]
+async fn who_reads_no_answers_is_cut_off_after_write_deadline_seconds() {
+    let counters = Counters::start();
+    let mut config = config();
+    config.http.write_deadline_seconds = 1;
+    let it = Running::start_with(config).await;
+    let request = b"GET /webhooks/none HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1_000);
+    let mut stream = TcpStream::connect(it.address).await.unwrap();
+    let asking = async { while stream.write_all(&request).await.is_ok() {} };
+    timeout(2 * PATIENCE, asking).await.expect("the server closes the connection");
+    wait_until("it is counted", PATIENCE, async || counters.cut("unread") == 1).await;
+    assert_eq!(answer(it.bolna(execution("e-1"))).await.0, 200);
     it.stop().await;
 }
 

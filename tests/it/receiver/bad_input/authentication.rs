@@ -216,6 +216,7 @@ async fn bad_input_09_the_old_secret_during_a_rotation_and_after_it() {
         assert_eq!((send(&third).await, send(&fourth).await), (refused, 200), "{provider}: no overlap");
     }
     assert_eq!(watched.counters.refused("wrong_credential"), 9);
+    assert_eq!(watched.counters.count("tallyline_webhook_previous_secret_total", "bolna"), 2);
     watched.it.stop().await;
 }
 

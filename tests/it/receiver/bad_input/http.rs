@@ -140,7 +140,7 @@ async fn pour(it: &Running, head: &str, piece: &[u8]) -> (usize, String) {
 }
 
 /// Broken by hand: without the check of the announced length in `limits::read`
-/// the first is answered only after two megabytes were read.
+/// the first is answered 408, at its deadline.
 #[tokio::test]
 async fn bad_input_24_a_hundred_megabytes_as_announced() {
     let watched = Watched::start().await;
@@ -163,7 +163,7 @@ async fn bad_input_24_a_hundred_megabytes_as_announced() {
 }
 
 /// Broken by hand: without the check in the loop of `limits::read` the server
-/// takes all of it.
+/// takes all of it, and only then says 400.
 #[tokio::test]
 async fn bad_input_25_a_hundred_megabytes_in_chunks() {
     let watched = Watched::start().await;
@@ -244,8 +244,7 @@ async fn bad_input_26_a_length_beside_chunks_smuggles_nothing() {
     it.stop().await;
 }
 
-/// Broken by hand: with a deadline for each piece instead of for the body, or
-/// none, the one that drips is never cut off.
+/// Broken by hand: without the body's deadline those who are stuck stay.
 #[tokio::test]
 async fn bad_input_27_who_is_slow_is_cut_off_and_others_are_served() {
     let counters = Counters::start();

@@ -25,7 +25,7 @@ fn duplicate() -> (u16, String) {
 
 /// Ten thousand requests down one connection without waiting for an answer.
 ///
-/// Broken by hand: with `admit` left out all are answered 200; with one bucket
+/// Broken by hand: with the rate left out of `admit` all are answered 200; with one bucket
 /// for everybody the other tenant is refused as well.
 #[tokio::test]
 async fn bad_input_32_a_burst_of_one_tenant() {
