@@ -142,6 +142,7 @@ async fn bodies_together_may_take_max_buffered_bytes() {
     })
     .await;
     assert_eq!(answer(it.bolna(of(400))).await.0, 503);
+    assert_eq!(counters.refused("buffers_full"), 2);
     blocking.rollback().await.unwrap();
     assert_eq!(waiting.await.unwrap().0, 200);
     it.stop().await;
