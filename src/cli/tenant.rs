@@ -41,6 +41,18 @@ pub(super) enum Command {
         #[arg(long)]
         from_stdin: bool,
     },
+    /// Let a provider send from these addresses only; each must be named again
+    AllowIps {
+        tenant: Uuid,
+        /// bolna, twilio or analysis
+        provider: String,
+        /// Addresses and networks; Bolna's are 13.203.39.153 13.126.9.249 13.202.133.53
+        #[arg(required_unless_present = "any", conflicts_with = "any")]
+        addresses: Vec<String>,
+        /// From everywhere, as at first
+        #[arg(long)]
+        any: bool,
+    },
     /// Accounts at the providers, asked for what no webhook told
     #[command(subcommand)]
     Provider(provider::Command),
@@ -133,8 +145,7 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outc
             tx.commit().await?;
         }
         Command::RotateSecret { tenant, provider, overlap_hours, from_stdin } => {
-            let provider: Provider =
-                provider.parse().map_err(|_| anyhow::anyhow!("provider is bolna, twilio or analysis"))?;
+            let provider = parse_provider(&provider)?;
             let supplied = if from_stdin { Some(read_secret()?) } else { None };
             let overlap = Duration::from_secs(overlap_hours.saturating_mul(3600));
             let endpoint =
@@ -146,6 +157,15 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outc
             tx.commit().await?;
             print_created(&config, tenant, &[endpoint], false);
         }
+        Command::AllowIps { tenant, provider, addresses, any } => {
+            let provider = parse_provider(&provider)?;
+            let allowed = (!any).then_some(addresses);
+            tenants::set_allowed_ips(&mut tx, tenant, provider, allowed.as_deref()).await?;
+            let details = json!({ "provider": provider.as_str(), "allowed_ips": allowed });
+            trail::record(&mut tx, "endpoint.allow_ips", ("tenant", tenant.to_string()), tenant, details).await?;
+            tx.commit().await?;
+            println!("{provider} may send from {}", allowed.map_or("everywhere".to_owned(), |list| list.join(" ")));
+        }
         Command::Provider(command) => {
             provider::run(&mut tx, &config, command).await?;
             tx.commit().await?;
@@ -154,6 +174,10 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outc
     pool.close().await;
     database.close().await?;
     Ok(Outcome::Fine)
+}
+
+fn parse_provider(text: &str) -> anyhow::Result<Provider> {
+    text.parse().map_err(|_| anyhow::anyhow!("provider is bolna, twilio or analysis"))
 }
 
 /// Changes what is named; the rest stays.

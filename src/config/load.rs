@@ -109,6 +109,11 @@ fn typed_like(like: Option<&Value>, name: &str, text: String) -> Result<Value, C
     match like {
         Some(Value::Integer(_)) => text.parse().map(Value::Integer).map_err(|_| invalid("a whole number")),
         Some(Value::Boolean(_)) => text.parse().map(Value::Boolean).map_err(|_| invalid("true or false")),
+        // Such as 10.0.0.0/8,192.0.2.7: what stands between commas; nothing is an empty list.
+        Some(Value::Array(list)) if list.iter().all(Value::is_str) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Ok(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
+        }
         _ => Ok(Value::String(text)),
     }
 }
@@ -157,6 +162,17 @@ mod tests {
         let config = with_env(&[("TALLYLINE_PROCESS__BATCH_EVENTS", "7"), ("DATABASE_URL", "postgres://x/y")]).unwrap();
         assert_eq!(config.process.batch_events, 7);
         assert_eq!(config.database.url, "postgres://x/y");
+    }
+
+    #[test]
+    fn a_list_in_the_environment_is_separated_by_commas_and_its_items_are_checked() {
+        let proxies = |text: &str| {
+            with_env(&[("TALLYLINE_HTTP__TRUSTED_PROXIES", text)]).map(|config| config.http.trusted_proxies)
+        };
+        assert!(proxies("10.0.0.0/8, ::1").unwrap().contains("::1".parse().unwrap()));
+        assert!(!proxies("").unwrap().contains("::1".parse().unwrap()));
+        let error = proxies("10.0.0.0/8,proxy.example").unwrap_err().to_string();
+        assert!(error.contains("proxy.example"), "{error}");
     }
 
     #[test]

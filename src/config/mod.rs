@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 pub use load::{ConfigError, Overrides, load};
 
+use crate::receiver::Networks;
+
 /// Everything that can be configured. Unknown keys are errors.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,8 +57,13 @@ pub struct Http {
     pub listen: String,
     pub public_origin: String,
     pub max_connections: usize,
+    pub max_connections_per_address: usize,
+    pub max_headers: usize,
+    pub max_header_bytes: usize,
     pub header_deadline_seconds: u64,
     pub body_deadline_seconds: u64,
+    pub write_deadline_seconds: u64,
+    pub trusted_proxies: Networks,
 }
 
 /// Pages and API. Without `login` they are served to this machine only.
@@ -78,7 +85,12 @@ pub struct Secrets {
 #[serde(deny_unknown_fields)]
 pub struct Receiver {
     pub max_body_bytes: usize,
+    pub max_buffered_bytes: usize,
+    pub max_json_depth: usize,
     pub max_in_flight: usize,
+    pub max_in_flight_per_tenant: usize,
+    pub tenant_requests_per_second: u32,
+    pub tenant_burst_requests: u32,
     pub max_group: usize,
     pub committers: usize,
     pub acknowledge_deadline_milliseconds: u64,

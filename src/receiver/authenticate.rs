@@ -7,6 +7,7 @@ use subtle::ConstantTimeEq;
 use tallyline_model::Provider;
 use tallyline_secrets::signature::{MatchedKey, standard, twilio};
 
+use super::answer::Answer;
 use super::endpoints::Endpoint;
 use super::limits::Kind;
 
@@ -44,6 +45,16 @@ pub fn authenticate(endpoint: &Endpoint, claim: Claim<'_>) -> Option<MatchedKey>
             standard::verify(&keys, headers, claim.body, endpoint.now_unix_seconds())
         }
     }
+}
+
+/// The answer to whoever could not prove it.
+pub fn unauthenticated(provider: Provider, headers: &HeaderMap) -> Answer {
+    let proof = match provider {
+        Provider::Bolna => AUTHORIZATION.as_str(),
+        Provider::Twilio => twilio::HEADER,
+        Provider::Analysis => standard::SIGNATURE_HEADER,
+    };
+    Answer::Unauthenticated(provider, if headers.contains_key(proof) { "wrong_credential" } else { "no_credential" })
 }
 
 /// Hashes are compared, not secrets: they have one length whatever was sent.

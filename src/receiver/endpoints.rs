@@ -14,7 +14,7 @@ use tallyline_secrets::{SealingError, SealingKey};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::allow_list::AllowList;
+use super::networks::Networks;
 
 /// Most endpoints remembered; the unknown ones have a memory of their own, so
 /// that guessing names does not push out the known ones.
@@ -37,7 +37,7 @@ pub struct Endpoint {
     current: Vec<u8>,
     previous: Option<Vec<u8>>,
     previous_until: Instant,
-    allowed: Option<AllowList>,
+    allowed: Option<Networks>,
     looked_up_at: Instant,
     now_unix_seconds: f64,
 }
@@ -50,15 +50,18 @@ impl fmt::Debug for Endpoint {
 
 impl Endpoint {
     /// SHA-256 of the bearer secret (Bolna) or the keys that sign (the others),
-    /// the current one first, then the one before it while it is accepted.
-    pub fn keys(&self) -> Vec<Vec<u8>> {
-        let previous = self.previous.iter().filter(|_| Instant::now() < self.previous_until);
-        std::iter::once(&self.current).chain(previous).cloned().collect()
+    /// the current one first, then the one before it while it is accepted. There
+    /// are always two, so that a check takes as long with one as with both: the
+    /// second is one that nobody knows where there is none.
+    pub fn keys(&self) -> [Vec<u8>; 2] {
+        let previous = self.previous.as_ref().filter(|_| Instant::now() < self.previous_until);
+        [self.current.clone(), previous.cloned().unwrap_or_else(unknown_key)]
     }
 
-    /// Whether the tenant lets its provider send from this address.
-    pub fn allows(&self, peer: IpAddr) -> bool {
-        self.allowed.as_ref().is_none_or(|list| list.contains(peer))
+    /// Whether the tenant lets its provider send from this address. One that is
+    /// not known is on no list.
+    pub fn allows(&self, client: Option<IpAddr>) -> bool {
+        self.allowed.as_ref().is_none_or(|list| client.is_some_and(|client| list.contains(client)))
     }
 
     /// Seconds since 1970 by the database's clock.
@@ -74,7 +77,7 @@ impl Endpoint {
             user_id: Uuid::nil(),
             provider,
             account_sid: None,
-            current: rand::random::<[u8; 32]>().to_vec(),
+            current: unknown_key(),
             previous: None,
             previous_until: Instant::now(),
             allowed: None,
@@ -105,15 +108,22 @@ pub struct Endpoints {
     unknown: Mutex<HashMap<Key, Slot>>,
     lookups: [tokio::sync::Mutex<()>; LOOKUPS],
     decoys: [Arc<Endpoint>; 3],
+    /// Read and opened in place of the key of an endpoint that does not exist.
+    sealed_decoy: Vec<u8>,
 }
+
+const DECOY: &str = "decoy";
 
 impl Endpoints {
     /// Remembers an endpoint, and that a name is none, for `keep`.
     pub fn new(pool: PgPool, key: SealingKey, keep: Duration) -> Self {
         let decoy = |provider| Arc::new(Endpoint::decoy(provider));
+        // Sealing fails of texts of gigabytes only; nothing but time hangs on this one.
+        let sealed_decoy = key.seal(DECOY, &unknown_key()).unwrap_or_default();
         Self {
             pool,
             key,
+            sealed_decoy,
             keep,
             known: Mutex::default(),
             unknown: Mutex::default(),
@@ -163,11 +173,13 @@ impl Endpoints {
     }
 
     fn remembered(&self, key: &Key) -> Option<Option<Arc<Endpoint>>> {
-        [&self.known, &self.unknown].into_iter().find_map(|memory| {
+        // Both are looked into, so that what is found in the first takes no less.
+        let [known, unknown] = [&self.known, &self.unknown].map(|memory| {
             let memory = lock(memory);
             let (since, found) = memory.get(key)?;
             (since.elapsed() < self.keep).then(|| found.clone())
-        })
+        });
+        known.or(unknown)
     }
 
     fn remember(&self, memory: &mut HashMap<Key, Slot>, most: usize, key: Key, found: Option<Arc<Endpoint>>) {
@@ -181,33 +193,38 @@ impl Endpoints {
     }
 
     async fn load(&self, provider: Provider, name: &str) -> Result<Option<Endpoint>, LookupError> {
-        let row = sqlx::query_file!("sql/receiver/find_endpoint.sql", name, provider.as_str())
-            .fetch_optional(&self.pool)
-            .await?;
-        let Some(row) = row else { return Ok(None) };
+        let (no_hash, no_key) = ([0; 32], &self.sealed_decoy);
+        let row =
+            sqlx::query_file!("sql/receiver/find_endpoint.sql", name, provider.as_str(), &no_hash[..], &no_key[..])
+                .fetch_one(&self.pool)
+                .await?;
+        let context = if row.user_id.is_some() { name } else { DECOY };
         let (current, previous) = match provider {
             Provider::Bolna => (row.secret_sha256, row.previous_secret_sha256),
             Provider::Twilio | Provider::Analysis => {
-                let open = |sealed: Option<Vec<u8>>| sealed.map(|it| self.key.unseal(name, &it)).transpose();
-                (open(row.sealed_key)?, open(row.previous_sealed_key)?)
+                let open = |sealed: Vec<u8>| self.key.unseal(context, &sealed);
+                (open(row.sealed_key)?, row.previous_sealed_key.map(open).transpose()?)
             }
         };
-        // A constraint of the table: the material of its provider is there.
-        let Some(current) = current else { return Ok(None) };
         let now = Instant::now();
-        Ok(Some(Endpoint {
+        let endpoint = Endpoint {
             name: Arc::from(name),
-            user_id: row.user_id,
+            user_id: row.user_id.unwrap_or_default(),
             provider,
             account_sid: row.account_sid,
             current,
             previous,
             previous_until: now + seconds(row.previous_seconds_left),
-            allowed: row.allowed_ips.map(|list| AllowList::parse(&list)),
+            allowed: row.allowed_ips.map(|list| Networks::readable(&list)),
             looked_up_at: now,
             now_unix_seconds: row.now_unix_seconds,
-        }))
+        };
+        Ok(row.user_id.map(|_| endpoint))
     }
+}
+
+fn unknown_key() -> Vec<u8> {
+    rand::random::<[u8; 32]>().to_vec()
 }
 
 /// What a name may look like, so that nothing else is asked of the database.

@@ -1,11 +1,14 @@
 //! What is looked at before anybody is asked who they are: type, encoding, size.
 
+use std::sync::Arc;
+
 use axum::body::{Body, HttpBody};
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::BodyExt;
 use tallyline_model::Provider;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::answer::Answer;
 use super::server::BodyDeadline;
@@ -25,7 +28,7 @@ pub enum Kind {
 pub fn kind(provider: Provider, headers: &HeaderMap) -> Result<Kind, Answer> {
     let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
     if encodings.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(Answer::Unsupported);
+        return Err(Answer::Unsupported("content_encoding"));
     }
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let kind = match (types.next(), types.next()) {
@@ -37,7 +40,7 @@ pub fn kind(provider: Provider, headers: &HeaderMap) -> Result<Kind, Answer> {
     match (provider, kind) {
         (Provider::Twilio, Some(kind)) => Ok(kind),
         (Provider::Bolna | Provider::Analysis, Some(Kind::Json)) => Ok(Kind::Json),
-        _ => Err(Answer::Unsupported),
+        _ => Err(Answer::Unsupported("content_type")),
     }
 }
 
@@ -58,26 +61,66 @@ fn parse_type(text: &str) -> Option<Kind> {
     utf8.then_some(kind)
 }
 
-/// The whole body, at most `max_bytes`.
+/// A body, and its part of the memory that all bodies together may take.
+pub struct Buffered {
+    pub bytes: Bytes,
+    _memory: Option<OwnedSemaphorePermit>,
+}
+
+/// The whole body, at most `max_bytes`; each byte takes a permit of `memory`.
 ///
 /// # Errors
 /// [`Answer::TooLarge`], before anything is read when the length is announced;
-/// [`Answer::SlowBody`]; [`Answer::BrokenBody`].
-pub async fn read(headers: &HeaderMap, mut body: Body, max_bytes: usize) -> Result<Bytes, Answer> {
+/// [`Answer::Full`]; [`Answer::SlowBody`]; [`Answer::BrokenBody`].
+pub async fn read(
+    headers: &HeaderMap,
+    mut body: Body,
+    max_bytes: usize,
+    memory: &Arc<Semaphore>,
+) -> Result<Buffered, Answer> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > max_bytes as u64) {
         return Err(Answer::TooLarge);
     }
     let expected = usize::try_from(body.size_hint().lower()).unwrap_or(0).min(64 * 1024);
     let mut whole = BytesMut::with_capacity(expected);
+    let mut taken: Option<OwnedSemaphorePermit> = None;
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|error| broken(&error))?.into_data() else { continue };
         if whole.len() + data.len() > max_bytes {
             return Err(Answer::TooLarge);
         }
+        let bytes = u32::try_from(data.len()).map_err(|_| Answer::TooLarge)?;
+        let more = Arc::clone(memory).try_acquire_many_owned(bytes).map_err(|_| Answer::Full)?;
+        match &mut taken {
+            Some(taken) => taken.merge(more),
+            None => taken = Some(more),
+        }
         whole.extend_from_slice(&data);
     }
-    Ok(whole.freeze())
+    Ok(Buffered { bytes: whole.freeze(), _memory: taken })
+}
+
+/// Whether JSON opens more objects and arrays inside each other than `max`. What
+/// is no JSON gets some answer; the parser says so later.
+pub fn is_deeper_than(json: &[u8], max: usize) -> bool {
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'{' | b'[' if !in_text => {
+                depth += 1;
+                if depth > max {
+                    return true;
+                }
+            }
+            b'}' | b']' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
 }
 
 fn broken(error: &axum::Error) -> Answer {
@@ -104,6 +147,21 @@ mod tests {
     }
 
     #[test]
+    fn depth_is_counted_outside_of_texts() {
+        for (json, depth) in [
+            ("1", 0),
+            ("{}", 1),
+            (r#"{"a":[[1],[2]]}"#, 3),
+            (r#"{"a":"[[[[","b":[]}"#, 2),
+            (r#"{"a":"\"[[[[","b\\":[[]]}"#, 3),
+            ("]]]][[", 2),
+        ] {
+            assert!(!is_deeper_than(json.as_bytes(), depth), "{json}");
+            assert!(depth == 0 || is_deeper_than(json.as_bytes(), depth - 1), "{json}");
+        }
+    }
+
+    #[test]
     fn takes_json_and_forms_in_utf8_from_those_who_send_them() {
         use Provider::{Analysis, Bolna, Twilio};
         let json = "application/json";
@@ -113,18 +171,18 @@ mod tests {
         assert_eq!(of(Twilio, &[("content-type", "application/x-www-form-urlencoded; charset=utf-8")]), Ok(Kind::Form));
         assert_eq!(of(Twilio, &[("content-type", json)]), Ok(Kind::Json));
         assert_eq!(of(Analysis, &[("content-type", json), ("content-encoding", "identity")]), Ok(Kind::Json));
-        for (provider, pairs) in [
-            (Bolna, vec![("content-type", form)]),
-            (Bolna, vec![("content-type", "text/plain")]),
-            (Bolna, vec![("content-type", "application/json; charset=utf-16")]),
-            (Bolna, vec![("content-type", json), ("content-type", json)]),
-            (Bolna, vec![("content-type", json), ("content-encoding", "gzip")]),
-            (Bolna, vec![("content-encoding", "identity"), ("content-encoding", "br")]),
-            (Twilio, vec![]),
-            (Twilio, vec![("content-type", "multipart/form-data; boundary=x")]),
-            (Analysis, vec![]),
+        for (provider, pairs, reason) in [
+            (Bolna, vec![("content-type", form)], "content_type"),
+            (Bolna, vec![("content-type", "text/plain")], "content_type"),
+            (Bolna, vec![("content-type", "application/json; charset=utf-16")], "content_type"),
+            (Bolna, vec![("content-type", json), ("content-type", json)], "content_type"),
+            (Bolna, vec![("content-type", json), ("content-encoding", "gzip")], "content_encoding"),
+            (Bolna, vec![("content-encoding", "identity"), ("content-encoding", "br")], "content_encoding"),
+            (Twilio, vec![], "content_type"),
+            (Twilio, vec![("content-type", "multipart/form-data; boundary=x")], "content_type"),
+            (Analysis, vec![], "content_type"),
         ] {
-            assert_eq!(of(provider, &pairs), Err(Answer::Unsupported), "{provider} {pairs:?}");
+            assert_eq!(of(provider, &pairs), Err(Answer::Unsupported(reason)), "{provider} {pairs:?}");
         }
     }
 }

@@ -2,6 +2,12 @@
 
 /// Requests to a webhook route by `provider` and `outcome`.
 pub const REQUESTS: &str = "tallyline_webhook_requests_total";
+/// Requests to a webhook route that were refused, by `provider` and `reason`.
+pub const REFUSALS: &str = "tallyline_webhook_refusals_total";
+/// Connections that ended without an answer of a handler, by `reason`.
+pub const CONNECTIONS_CUT: &str = "tallyline_http_connections_cut_total";
+/// Authentic requests proved by the secret before the last rotation, by `provider`.
+pub const PREVIOUS_SECRET: &str = "tallyline_webhook_previous_secret_total";
 /// Seconds from the headers of a webhook to its answer, by `provider`.
 pub const REQUEST_DURATION: &str = "tallyline_webhook_request_duration_seconds";
 /// Bytes of the bodies that were read whole, by `provider`.
@@ -19,6 +25,9 @@ pub const GROUP_EVENTS: &str = "tallyline_group_commit_events";
 pub fn describe() {
     use metrics::{Unit, describe_counter, describe_histogram};
     describe_counter!(REQUESTS, "Webhook requests by provider and outcome");
+    describe_counter!(REFUSALS, "Webhook requests that were refused, by provider and reason");
+    describe_counter!(CONNECTIONS_CUT, "Connections that ended without an answer of ours, by reason");
+    describe_counter!(PREVIOUS_SECRET, "Authentic webhooks proved by the secret before the last rotation");
     describe_histogram!(REQUEST_DURATION, Unit::Seconds, "Time from the headers of a webhook to its answer");
     describe_histogram!(BODY_BYTES, Unit::Bytes, "Size of webhook bodies");
     describe_counter!(EVENTS_STORED, "New events that are durable");

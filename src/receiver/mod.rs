@@ -1,23 +1,27 @@
 //! The webhook receiver: from a provider's request to a durable row of the inbox.
 //!
 //! ```text
-//! limits → authentic? → usable? → queue → one COMMIT for many → 200
+//! limits → authentic? → the tenant's share → usable? → queue → one COMMIT for many → 200
 //! ```
 //!
 //! Nothing is answered 200 before its COMMIT, and nothing but the inbox (and the
 //! quarantine) is written: everything else happens later, from the inbox.
 
-mod account;
-mod allow_list;
+mod addresses;
 mod answer;
 mod authenticate;
+mod client;
 mod endpoints;
+mod form;
 mod group_commit;
 mod limits;
 pub mod metrics;
+mod networks;
 mod quarantine;
 mod routes;
 mod server;
+mod shares;
+mod write_deadline;
 mod write_group;
 
 use std::sync::Arc;
@@ -26,11 +30,12 @@ use std::time::Duration;
 use axum::Router;
 use sqlx::PgPool;
 use tallyline_secrets::SealingKey;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use account::is_account_sid;
+pub use form::is_account_sid;
+pub use networks::Networks;
 pub use quarantine::MAX_REFUSED_PER_TENANT;
 pub use server::serve;
 
@@ -38,6 +43,7 @@ use crate::config::Config;
 use endpoints::Endpoints;
 use group_commit::{GroupCommit, Options};
 use routes::Door;
+use shares::Shares;
 
 /// A running receiver: its routes and the tasks that commit.
 pub struct Receiver {
@@ -70,7 +76,15 @@ impl Receiver {
             pool,
             commits,
             public_origin: config.public_origin(),
+            trusted_proxies: config.http.trusted_proxies.clone(),
+            shares: Shares::new(shares::Limits {
+                in_flight: config.receiver.max_in_flight_per_tenant,
+                per_second: config.receiver.tenant_requests_per_second,
+                burst: config.receiver.tenant_burst_requests,
+            }),
             max_body_bytes: config.receiver.max_body_bytes,
+            memory: Arc::new(Semaphore::new(config.receiver.max_buffered_bytes.min(Semaphore::MAX_PERMITS))),
+            max_json_depth: config.receiver.max_json_depth,
             acknowledge_deadline: config.receiver.acknowledge_deadline(),
         };
         Self { door: Arc::new(door), committers }

@@ -1,30 +1,33 @@
 //! The way of a webhook request: limits, then who it is from, then whether it
 //! can be an event, then one COMMIT; only then the answer.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, OriginalUri, Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, post};
+use axum::routing::{MethodRouter, any, post};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::request::Parts;
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
-use tallyline_model::{Provider, usable_id};
+use tallyline_model::{Provider, Reject, usable_id};
 use tallyline_secrets::signature::MatchedKey;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use super::answer::Answer;
-use super::authenticate::{Claim, authenticate};
+use super::authenticate::{Claim, authenticate, unauthenticated};
 use super::endpoints::{Endpoint, Endpoints, LookupError};
 use super::group_commit::{GroupCommit, NewEvent, StoreError, Stored};
 use super::limits::{self, Kind};
-use super::metrics::{BODY_BYTES, REQUEST_DURATION, REQUESTS};
-use super::{account, quarantine};
+use super::metrics::{BODY_BYTES, PREVIOUS_SECRET, REFUSALS, REQUEST_DURATION, REQUESTS};
+use super::networks::Networks;
+use super::shares::Shares;
+use super::{client, form, quarantine};
 
 /// What the handlers share.
 pub struct Door {
@@ -32,7 +35,12 @@ pub struct Door {
     pub endpoints: Endpoints,
     pub commits: GroupCommit,
     pub public_origin: String,
+    pub trusted_proxies: Networks,
+    pub shares: Arc<Shares>,
     pub max_body_bytes: usize,
+    /// Bytes that bodies may still take.
+    pub memory: Arc<Semaphore>,
+    pub max_json_depth: usize,
     pub acknowledge_deadline: Duration,
 }
 
@@ -42,19 +50,34 @@ pub fn router(door: Arc<Door>) -> Router {
         .route("/webhooks/bolna/{endpoint}", route(Provider::Bolna))
         .route("/webhooks/twilio/{endpoint}", route(Provider::Twilio))
         .route("/webhooks/analysis/{endpoint}", route(Provider::Analysis))
+        .route("/webhooks/{*rest}", any(|| async { refused("none", Answer::NotFound) }))
         .layer(DefaultBodyLimit::disable())
         .with_state(door)
 }
 
 fn route(provider: Provider) -> MethodRouter<Arc<Door>> {
     post(move |State(door): State<Arc<Door>>, request: Request| handle(door, provider, request))
+        .fallback(move || async move { refused(provider.as_str(), Answer::Method) })
+}
+
+/// Counts and answers what came to no endpoint.
+fn refused(provider: &'static str, answer: Answer) -> Response {
+    count(provider, answer);
+    answer.into_response()
+}
+
+fn count(provider: &'static str, answer: Answer) {
+    metrics::counter!(REQUESTS, "provider" => provider, "outcome" => answer.outcome()).increment(1);
+    if let Some(reason) = answer.reason() {
+        metrics::counter!(REFUSALS, "provider" => provider, "reason" => reason).increment(1);
+    }
 }
 
 async fn handle(door: Arc<Door>, provider: Provider, request: Request) -> Response {
     let began = Instant::now();
     let answer = door.receive(provider, request).await.unwrap_or_else(|refusal| refusal);
     let provider = provider.as_str();
-    metrics::counter!(REQUESTS, "provider" => provider, "outcome" => answer.outcome()).increment(1);
+    count(provider, answer);
     metrics::histogram!(REQUEST_DURATION, "provider" => provider).record(began.elapsed().as_secs_f64());
     answer.into_response()
 }
@@ -63,20 +86,23 @@ impl Door {
     async fn receive(&self, provider: Provider, request: Request) -> Result<Answer, Answer> {
         let (parts, body) = request.into_parts();
         let kind = limits::kind(provider, &parts.headers)?;
-        let body = limits::read(&parts.headers, body, self.max_body_bytes).await?;
-        metrics::histogram!(BODY_BYTES, "provider" => provider.as_str()).record(body.len() as f64);
-        timeout(self.acknowledge_deadline, self.decide(provider, &parts, kind, body))
+        // Its memory is given back when the answer is known.
+        let body = limits::read(&parts.headers, body, self.max_body_bytes, &self.memory).await?;
+        metrics::histogram!(BODY_BYTES, "provider" => provider.as_str()).record(body.bytes.len() as f64);
+        timeout(self.acknowledge_deadline, self.decide(provider, &parts, kind, body.bytes.clone()))
             .await
             .unwrap_or(Err(Answer::Unavailable))
     }
 
     async fn decide(&self, provider: Provider, parts: &Parts, kind: Kind, body: Bytes) -> Result<Answer, Answer> {
         let (endpoint, matched) = self.identify(provider, parts, kind, &body).await?;
-        if let Err(reject) = usable_id(provider, &body) {
-            return self.refuse(&endpoint, reject.reason(), &reject.to_string(), &body).await;
+        if matched == MatchedKey::Previous {
+            metrics::counter!(PREVIOUS_SECRET, "provider" => provider.as_str()).increment(1);
         }
-        if provider == Provider::Twilio && endpoint.account_sid.is_some() && !account::names_one(&body) {
-            return self.refuse(&endpoint, account::UNNAMED, "the form names no AccountSid, or two", &body).await;
+        // Only who is authentic takes of the tenant's share.
+        let _place = self.shares.admit(endpoint.user_id).map_err(Answer::Limited)?;
+        if let Err(unusable) = self.usable(&endpoint, parts, &body) {
+            return self.refuse(&endpoint, unusable.reason, &unusable.detail, &body).await;
         }
         let event = NewEvent {
             user_id: endpoint.user_id,
@@ -87,6 +113,25 @@ impl Door {
             body,
         };
         self.store(&endpoint, event).await
+    }
+
+    /// Whether an event can be made of an authentic body, as far as the door looks.
+    fn usable(&self, endpoint: &Endpoint, parts: &Parts, body: &[u8]) -> Result<(), Unusable> {
+        if endpoint.provider == Provider::Twilio {
+            usable_id(endpoint.provider, body).map_err(Unusable::from)?;
+            let sent = form::Sent { query: parts.uri.query().unwrap_or_default(), form: body };
+            if endpoint.account_sid.is_some() && !form::names_one_account(body) {
+                return Err(Unusable::new("no_account", "the form names no AccountSid, or two"));
+            }
+            if let Some(lost) = sent.lost_field() {
+                return Err(Unusable::new("recut", &format!("what was signed speaks of {lost}, the form does not")));
+            }
+            return Ok(());
+        }
+        if limits::is_deeper_than(body, self.max_json_depth) {
+            return Err(Reject::NotJson.into());
+        }
+        usable_id(endpoint.provider, body).map_err(Unusable::from)
     }
 
     /// The endpoint and the key that matched. An endpoint that does not exist is
@@ -107,10 +152,17 @@ impl Door {
         let url = format!("{}{path_and_query}", self.public_origin);
         let matched = authenticate(&endpoint, Claim { headers: &parts.headers, url: &url, kind, body });
         match matched {
-            Some(matched) if known && endpoint.allows(peer(parts)) => Ok((endpoint, matched)),
+            Some(matched) if known && endpoint.allows(self.client(parts)) => Ok((endpoint, matched)),
             Some(_) if known => Err(Answer::Forbidden),
-            _ => Err(Answer::Unauthenticated(provider)),
+            _ => Err(unauthenticated(provider, &parts.headers)),
         }
+    }
+
+    /// Where the request comes from. `None`, and then an allow-list allows nobody,
+    /// when the server or a trusted proxy does not say.
+    fn client(&self, parts: &Parts) -> Option<IpAddr> {
+        let ConnectInfo(peer) = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
+        client::address(peer.ip(), &parts.headers, &self.trusted_proxies)
     }
 
     async fn store(&self, endpoint: &Endpoint, event: NewEvent) -> Result<Answer, Answer> {
@@ -133,6 +185,24 @@ impl Door {
             Ok(()) => Err(Answer::Rejected(reason)),
             Err(error) => Err(unavailable(&error)),
         }
+    }
+}
+
+/// Why no event can be made of a body.
+struct Unusable {
+    reason: &'static str,
+    detail: String,
+}
+
+impl Unusable {
+    fn new(reason: &'static str, detail: &str) -> Self {
+        Self { reason, detail: detail.to_owned() }
+    }
+}
+
+impl From<Reject> for Unusable {
+    fn from(reject: Reject) -> Self {
+        Self { reason: reject.reason(), detail: reject.to_string() }
     }
 }
 
@@ -160,15 +230,6 @@ fn unavailable(error: &sqlx::Error) -> Answer {
     let sqlstate = error.as_database_error().and_then(|error| error.code());
     tracing::warn!(sqlstate = sqlstate.as_deref().unwrap_or("none"), "the database could not be asked for a webhook");
     Answer::Unavailable
-}
-
-/// The other end of the connection, whatever headers claim. A server that does
-/// not say is not trusted: an allow-list then allows nobody.
-fn peer(parts: &Parts) -> IpAddr {
-    parts
-        .extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip())
 }
 
 /// Headers that help to explain an event later; none that holds a secret.

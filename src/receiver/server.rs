@@ -2,6 +2,7 @@
 //! can slow and oversized requests be cut off and connections be counted.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -28,11 +29,10 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use super::addresses::Addresses;
+use super::metrics::CONNECTIONS_CUT;
+use super::write_deadline::WriteDeadline;
 use crate::config;
-
-/// Headers of a request, and their bytes together; more are answered 431.
-const MAX_HEADERS: usize = 64;
-const MAX_HEADER_BYTES: usize = 32 * 1024;
 
 /// How long requests under way may take once the process was asked to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(10);
@@ -54,10 +54,14 @@ pub async fn serve(
 ) -> io::Result<()> {
     listener.local_addr()?;
     let free = Arc::new(Semaphore::new(limits.max_connections.clamp(1, Semaphore::MAX_PERMITS)));
+    let addresses = Addresses::new(limits.max_connections_per_address, limits.trusted_proxies.clone());
     let server = Server {
         router,
+        max_headers: limits.max_headers,
+        max_header_bytes: limits.max_header_bytes,
         header_deadline: Duration::from_secs(limits.header_deadline_seconds),
         body_deadline: Duration::from_secs(limits.body_deadline_seconds),
+        write_deadline: Duration::from_secs(limits.write_deadline_seconds),
     };
     let open = GracefulShutdown::new();
     loop {
@@ -67,10 +71,14 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer, permit)) => {
+                let Some(place) = addresses.admit(peer.ip()) else {
+                    cut("per_address");
+                    continue;
+                };
                 let connection = server.clone().connection(stream, peer, open.watcher());
                 tokio::spawn(async move {
                     connection.await;
-                    drop(permit);
+                    drop((permit, place));
                 });
             }
             Err(error) if is_of_the_connection(&error) => {}
@@ -105,8 +113,11 @@ fn is_of_the_connection(error: &io::Error) -> bool {
 #[derive(Clone)]
 struct Server {
     router: Router,
+    max_headers: usize,
+    max_header_bytes: usize,
     header_deadline: Duration,
     body_deadline: Duration,
+    write_deadline: Duration,
 }
 
 impl Server {
@@ -114,17 +125,22 @@ impl Server {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection keeps Nagle's algorithm");
         }
-        let header_deadline = self.header_deadline;
+        let (header_deadline, max_headers, max_header_bytes) =
+            (self.header_deadline, self.max_headers, self.max_header_bytes);
+        let stream = WriteDeadline::new(stream, self.write_deadline);
         let service = service_fn(move |request| self.clone().answer(request, peer));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(header_deadline)
-            .max_headers(MAX_HEADERS)
-            .max_header_size(MAX_HEADER_BYTES)
+            .max_headers(max_headers)
+            .max_header_size(max_header_bytes)
             .serve_connection(TokioIo::new(stream), service);
         if let Err(error) = watcher.watch(connection).await {
             // Peers that vanish or speak no HTTP are their own concern.
             tracing::debug!(%error, "a connection ended early");
+            if let Some(reason) = of_the_peer(&error) {
+                cut(reason);
+            }
         }
     }
 
@@ -142,6 +158,26 @@ impl Server {
             }
         }
     }
+}
+
+fn cut(reason: &'static str) {
+    metrics::counter!(CONNECTIONS_CUT, "reason" => reason).increment(1);
+}
+
+/// What the peer did that no handler saw; `None` if it only went away.
+fn of_the_peer(error: &hyper::Error) -> Option<&'static str> {
+    match error {
+        error if error.is_parse_too_large() => Some("headers_too_large"),
+        error if error.is_parse() => Some("malformed"),
+        error if error.is_timeout() => Some("silent"),
+        error if is_late_write(error) => Some("unread"),
+        _ => None,
+    }
+}
+
+fn is_late_write(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
 }
 
 /// The body was not there in time.

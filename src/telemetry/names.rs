@@ -163,6 +163,23 @@ pub const GROUPS: &[Group] = &[
                 &["provider", "outcome"],
                 "Webhook requests by provider and outcome",
             ),
+            counter(
+                "tallyline_webhook_refusals_total",
+                &["provider", "reason"],
+                "Webhook requests that were refused, by reason: `no_credential`, `wrong_credential`, `address`, \
+                 `tenant_rate`, `too_large` and others; those of bodies are the reasons of the quarantine",
+            ),
+            counter(
+                "tallyline_http_connections_cut_total",
+                &["reason"],
+                "Connections that ended without an answer of ours: `malformed`, `headers_too_large`, `silent` (slow \
+                 headers, or nothing more to say), `unread` (answers that were not taken), `per_address`",
+            ),
+            counter(
+                "tallyline_webhook_previous_secret_total",
+                &["provider"],
+                "Authentic webhooks that were proved by the secret before the last rotation",
+            ),
             seconds(
                 "tallyline_webhook_request_duration_seconds",
                 Buckets::Http,

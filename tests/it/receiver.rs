@@ -1,9 +1,12 @@
 //! The webhook receiver from outside: real HTTP, a real database.
 
+mod bad_input;
 mod door;
 mod faults;
 mod http;
-mod proxy;
+mod limits;
+pub mod proxy;
 mod storing;
 pub mod support;
 mod tenants;
+mod timing;

@@ -4,11 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics::LocalRecorderGuard;
+use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
 use reqwest::{Client, RequestBuilder, Response};
 use sqlx::{PgConnection, PgPool};
 use tallyline::config::{Config, Overrides, load};
 use tallyline::receiver::{Receiver, serve};
+use tallyline::telemetry::metrics as recording;
 use tallyline::tenants::{CreatedEndpoint, CreatedTenant, NewTenant, TwilioAccount, create_tenant};
+use tallyline_jobs::process_call_events::{Options, run_unit};
 use tallyline_model::Provider;
 use tallyline_secrets::SealingKey;
 use tallyline_secrets::signature::{standard, twilio};
@@ -125,8 +129,13 @@ impl Running {
 
     /// A request of the tenant's analysis, signed `age_seconds` ago.
     pub async fn analysis(&self, body: &str, age_seconds: i64) -> RequestBuilder {
+        let secret = endpoint(&self.tenant, Provider::Analysis).secret;
+        self.analysis_signed_with(&secret, body, age_seconds).await
+    }
+
+    pub async fn analysis_signed_with(&self, secret: &str, body: &str, age_seconds: i64) -> RequestBuilder {
         let time = self.count("SELECT extract(epoch FROM now())::bigint").await - age_seconds;
-        let key = standard::key_of_secret(&endpoint(&self.tenant, Provider::Analysis).secret).unwrap();
+        let key = standard::key_of_secret(secret).unwrap();
         self.post(&self.path(Provider::Analysis), body)
             .header("content-type", "application/json")
             .header("webhook-id", "msg_1")
@@ -150,6 +159,33 @@ impl Running {
         .unwrap()
     }
 
+    /// Applies what is in the inbox, as a worker would, to the end.
+    pub async fn apply(&self) {
+        let options = Options {
+            batch_events: 500,
+            batch_tenants: 16,
+            twilio_wait_seconds: 900.0,
+            max_lane_claims: 3,
+            max_event_claims: 3,
+            follow_up_default_days: 1,
+        };
+        while run_unit(&self.db.pool, &options).await.unwrap() > 0 {}
+    }
+
+    /// What is in the database once everything was applied.
+    pub async fn left(&self) -> Left {
+        self.apply().await;
+        let (inbox, refused, calls) = sqlx::query_as(
+            "SELECT (SELECT count(*) FROM tally.inbox), (SELECT array_agg(reason ORDER BY id) FROM tally.quarantine),
+                 (SELECT count(*) FROM calls)",
+        )
+        .fetch_one(&self.db.admin)
+        .await
+        .unwrap();
+        let refused: Option<Vec<String>> = refused;
+        Left { inbox, quarantine: refused.unwrap_or_default(), calls }
+    }
+
     /// Sends bytes as they are and reads until the server closes.
     pub async fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
@@ -158,11 +194,81 @@ impl Running {
     }
 }
 
+/// Rows of the inbox and of calls, and the reasons in the quarantine.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Left {
+    pub inbox: i64,
+    pub quarantine: Vec<String>,
+    pub calls: i64,
+}
+
+impl Left {
+    pub const NOTHING: Self = Self { inbox: 0, quarantine: Vec::new(), calls: 0 };
+
+    pub fn new(inbox: i64, quarantine: &[&str], calls: i64) -> Self {
+        Self { inbox, quarantine: quarantine.iter().map(|&reason| reason.to_owned()).collect(), calls }
+    }
+}
+
+/// What is counted on this thread, which is where all of a receiver runs in a
+/// test with the plain `#[tokio::test]`.
+pub struct Counters {
+    handle: PrometheusHandle,
+    _local: LocalRecorderGuard<'static>,
+}
+
+impl Counters {
+    pub fn start() -> Self {
+        let recorder: &'static PrometheusRecorder = Box::leak(Box::new(recording::recorder().unwrap()));
+        Self { handle: recorder.handle(), _local: metrics::set_default_local_recorder(recorder) }
+    }
+
+    /// The sum of a counter's series that have this value in some label.
+    pub fn count(&self, name: &str, label: &str) -> u64 {
+        let label = format!("=\"{label}\"");
+        let text = self.handle.render();
+        let lines = text.lines().filter(|line| line.starts_with(&format!("{name}{{")) && line.contains(&label));
+        lines.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum()
+    }
+
+    /// Webhooks refused for a reason.
+    pub fn refused(&self, reason: &str) -> u64 {
+        self.count("tallyline_webhook_refusals_total", reason)
+    }
+
+    /// All webhooks refused.
+    pub fn all_refused(&self) -> u64 {
+        let providers = ["bolna", "twilio", "analysis", "none"];
+        providers.iter().map(|provider| self.count("tallyline_webhook_refusals_total", provider)).sum()
+    }
+
+    /// Connections that ended before a handler saw a request.
+    pub fn cut(&self, reason: &str) -> u64 {
+        self.count("tallyline_http_connections_cut_total", reason)
+    }
+}
+
 pub async fn read_to_close(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     // A reset after the answer is as good as an end.
     let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("the server closes the connection");
-    String::from_utf8(answer).unwrap()
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// The head of a request of the tenant's Bolna, for raw connections.
+pub fn head(it: &Running, more: &str) -> String {
+    let secret = endpoint(&it.tenant, Provider::Bolna).secret;
+    format!("POST {} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {secret}\r\n{more}\r\n", it.path(Provider::Bolna))
+}
+
+/// A request over a raw connection that is closed after its answer.
+pub fn closing(it: &Running, more: &str, body: &str) -> String {
+    head(it, &format!("{more}content-length: {}\r\nconnection: close\r\n", body.len())) + body
+}
+
+/// The status of a raw answer; 0 for none.
+pub fn status(raw: &str) -> u16 {
+    raw.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).map_or(0, |code| code.parse().unwrap())
 }
 
 /// Status and body.
@@ -185,4 +291,5 @@ pub fn execution(id: &str) -> String {
 }
 
 pub const FORM: &str = "AccountSid=AC00000000000000000000000000000001&CallSid=CA00000000000000000000000000000001\
-    &CallStatus=completed&CallDuration=42&Direction=outbound-api&From=%2B12025550100&To=%2B12025550143";
+    &CallStatus=completed&CallDuration=42&Direction=outbound-api&From=%2B12025550100&To=%2B12025550143\
+    &SequenceNumber=3&Timestamp=Tue%2C+03+Mar+2026+10%3A12%3A07+%2B0000";

@@ -12,6 +12,7 @@ use tallyline_testkit::TestDb;
 use uuid::Uuid;
 
 use super::support::{ACCOUNT, add_tenant, endpoint, key, new_tenant};
+use crate::daemon::{Site, text};
 
 #[tokio::test]
 async fn a_new_tenant_has_a_lane_and_three_endpoints_with_secrets_told_once() {
@@ -209,4 +210,36 @@ async fn secrets_and_addresses_that_cannot_be_are_refused() {
     let bad = ["not an address".to_owned()];
     let refusal = set_allowed_ips(&mut conn, tenant, Provider::Bolna, Some(&bad)).await.unwrap_err();
     assert!(matches!(refusal, TenantError::Invalid(_)), "{refusal}");
+}
+
+#[tokio::test]
+async fn who_may_send_is_set_and_lifted_by_command() {
+    let db = TestDb::new().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let tenant = add_tenant(&mut conn, "a@example.test").await.user_id;
+    let site = Site::new(&db);
+    let command = |more: &[&str]| {
+        let output = site.run(&[&["tenant", "allow-ips", &tenant.to_string(), "bolna"], more].concat());
+        (output.status.success(), text(&output))
+    };
+    let allowed = async |conn: &mut sqlx::PgConnection| {
+        let endpoints = list_endpoints(conn, tenant).await.unwrap();
+        endpoints.into_iter().find(|endpoint| endpoint.provider == "bolna").unwrap().allowed_ips
+    };
+    let (fine, said) = command(&["10.0.0.0/8", "::1"]);
+    assert!(fine && said.contains("10.0.0.0/8 ::1"), "{said}");
+    let expected = Some(vec!["10.0.0.0/8".to_owned(), "::1/128".to_owned()]);
+    assert_eq!(allowed(&mut conn).await, expected);
+    for wrong in [&[][..], &["no address"], &["10.0.0.1", "--any"]] {
+        let (fine, said) = command(wrong);
+        assert!(!fine && !said.is_empty(), "{wrong:?}");
+        assert_eq!(allowed(&mut conn).await, expected, "{wrong:?}");
+    }
+    assert!(command(&["--any"]).0);
+    assert_eq!(allowed(&mut conn).await, None);
+    let written: i64 = sqlx::query_scalar("SELECT count(*) FROM admin_audit_log WHERE action = 'endpoint.allow_ips'")
+        .fetch_one(&db.admin)
+        .await
+        .unwrap();
+    assert_eq!(written, 2);
 }

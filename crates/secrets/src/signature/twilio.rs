@@ -77,9 +77,10 @@ fn signed_with(key: &[u8], url: &str, parameters: &[u8], signature: &[u8; 20]) -
     mac(key, url, parameters).is_some_and(|mac| mac.verify_slice(signature).is_ok())
 }
 
-/// Names sorted byte-wise, each followed by its distinct values in order. Bytes
-/// that are no UTF-8 stay as they are, so that no two bodies look alike.
-fn signed_parameters(body: &[u8]) -> Vec<u8> {
+/// What a form adds to the signed text: names sorted byte-wise, each followed by
+/// its distinct values in order. Bytes that are no UTF-8 stay as they are, so
+/// that no two bodies look alike.
+pub fn signed_parameters(body: &[u8]) -> Vec<u8> {
     let mut pairs: Vec<(Vec<u8>, Vec<u8>)> = body
         .split(|byte| *byte == b'&')
         .filter(|pair| !pair.is_empty())
