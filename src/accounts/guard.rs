@@ -4,7 +4,7 @@
 //! peers on this machine are served, as its operator. A page without a known
 //! visitor leads to the sign-in, the API answers 401.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
@@ -19,6 +19,7 @@ use tallyline_jobs::settings::SettingsHandle;
 use super::{Opened, Principal, Refreshed, Source, api_tokens, sessions};
 use crate::api;
 use crate::config::Config;
+use crate::receiver::{self, Networks};
 
 const REFUSED: &str = "This page has no login and is served to this machine only.\n\
     Open it through http://127.0.0.1 or an SSH tunnel, or set `login = true` under [dashboard]\n\
@@ -39,13 +40,16 @@ pub struct Gate {
     pub login: bool,
     /// The origin that browsers use is https.
     pub is_https: bool,
+    /// Whose word about a visitor's address is taken.
+    pub trusted_proxies: Networks,
 }
 
 impl Gate {
     /// As configured.
     pub fn new(pool: PgPool, settings: SettingsHandle, config: &Config) -> Arc<Self> {
         let is_https = config.public_origin().starts_with("https://");
-        Arc::new(Gate { pool, settings, login: config.dashboard.login, is_https })
+        let trusted_proxies = config.http.trusted_proxies.clone();
+        Arc::new(Gate { pool, settings, login: config.dashboard.login, is_https, trusted_proxies })
     }
 }
 
@@ -238,13 +242,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Principal {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Source {
-    type Rejection = std::convert::Infallible;
+impl FromRequestParts<Arc<Gate>> for Source {
+    type Rejection = StatusCode;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    async fn from_request_parts(parts: &mut Parts, gate: &Arc<Gate>) -> Result<Self, StatusCode> {
+        // Failures are counted by address: whoever has none may not try.
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().ok_or(StatusCode::BAD_REQUEST)?.0.ip();
+        let address =
+            receiver::client_address(peer, &parts.headers, &gate.trusted_proxies).ok_or(StatusCode::BAD_REQUEST)?;
         let user_agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        Ok(Source { address: peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), user_agent })
+        Ok(Source { address, user_agent })
     }
 }
 

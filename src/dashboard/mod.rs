@@ -7,6 +7,7 @@ mod chart;
 mod data;
 mod figures;
 pub(crate) mod format;
+mod layout;
 mod sign_in;
 mod tables;
 mod tiles;
@@ -93,7 +94,10 @@ async fn page(State(gate): State<Arc<Gate>>, principal: Principal, Query(asked):
             tracing::error!(error = %error, "the dashboard could not read the database");
             let text =
                 html! { p { "The database does not answer. Webhooks may still be accepted; try again in a moment." } };
-            answer_with(StatusCode::SERVICE_UNAVAILABLE, view::message("No figures at the moment", &text, &[]))
+            answer_with(
+                StatusCode::SERVICE_UNAVAILABLE,
+                view::message("No figures at the moment", &text, &principal, &[]),
+            )
         }
     }
 }
@@ -102,7 +106,7 @@ async fn answer(pool: &PgPool, principal: &Principal, asked: &Asked) -> Result<R
     let tenants = if principal.sees_all_tenants() { data::tenants(pool).await? } else { Vec::new() };
     let Some(days) = days_asked(asked) else {
         let text = html! { p { "A period has 1 to " (MAX_DAYS) " days." } };
-        return Ok(answer_with(StatusCode::BAD_REQUEST, view::message("No such period", &text, &tenants)));
+        return Ok(answer_with(StatusCode::BAD_REQUEST, view::message("No such period", &text, principal, &tenants)));
     };
     let user_id = match &asked.tenant {
         // Somebody else's tenant is no tenant.
@@ -110,7 +114,9 @@ async fn answer(pool: &PgPool, principal: &Principal, asked: &Asked) -> Result<R
         None if !principal.sees_all_tenants() => Some(principal.account.user_id),
         None => match tenants.iter().find(|t| t.is_active).or(tenants.first()) {
             Some(first) => Some(first.id),
-            None => return Ok(answer_with(StatusCode::OK, view::message("No tenant yet", &first_steps(), &[]))),
+            None => {
+                return Ok(answer_with(StatusCode::OK, view::message("No tenant yet", &first_steps(), principal, &[])));
+            }
         },
     };
     let page = match user_id {
@@ -118,10 +124,10 @@ async fn answer(pool: &PgPool, principal: &Principal, asked: &Asked) -> Result<R
         None => None,
     };
     Ok(match page {
-        Some(page) => answer_with(StatusCode::OK, view::dashboard(&page, &tenants)),
+        Some(page) => answer_with(StatusCode::OK, view::dashboard(&page, principal, &tenants)),
         None => {
             let text = html! { p { "Nobody has this id here. Choose a tenant above." } };
-            answer_with(StatusCode::NOT_FOUND, view::message("No such tenant", &text, &tenants))
+            answer_with(StatusCode::NOT_FOUND, view::message("No such tenant", &text, principal, &tenants))
         }
     })
 }

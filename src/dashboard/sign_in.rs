@@ -11,7 +11,7 @@ use axum::{Extension, Router};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::{answer_with, view};
+use super::{answer_with, layout};
 use crate::accounts::guard::{self, CookieNames, Gate, clear_cookies, cookie, set_cookies};
 use crate::accounts::{self, FirstRun, LinkError, Role, SignInError, Source, Via};
 
@@ -65,7 +65,7 @@ async fn show(Query(back): Query<Back>) -> Response {
 }
 
 fn form(next: &str, email: &str, problem: Option<&str>) -> Markup {
-    view::plain(
+    layout::plain(
         "Sign in",
         &html! {
             h1 { "Sign in" }
@@ -121,7 +121,7 @@ async fn sign_in(
 
 fn database_away() -> Response {
     let text = html! { h1 { "Not now" } p { "The database does not answer; try again in a moment." } };
-    answer_with(StatusCode::SERVICE_UNAVAILABLE, view::plain("Not now", &text))
+    answer_with(StatusCode::SERVICE_UNAVAILABLE, layout::plain("Not now", &text))
 }
 
 async fn sign_out(State(gate): State<Arc<Gate>>, headers: HeaderMap) -> Response {
@@ -152,7 +152,7 @@ async fn show_link(Path(_): Path<String>) -> Response {
 }
 
 fn password_form(problem: Option<&str>) -> Markup {
-    view::plain(
+    layout::plain(
         "Set a password",
         &html! {
             h1 { "Set a password" }
@@ -209,12 +209,12 @@ async fn show_first_run(Extension(first_run): Extension<FirstRun>, Path(secret):
             h1 { "This link is no longer good" }
             p { "Somebody can sign in already, or the daemon was started again and printed another." }
         };
-        answer_with(StatusCode::NOT_FOUND, view::plain("No longer good", &text))
+        answer_with(StatusCode::NOT_FOUND, layout::plain("No longer good", &text))
     }
 }
 
 fn first_form(email: &str, name: &str, problem: Option<&str>) -> Markup {
-    view::plain(
+    layout::plain(
         "The first account",
         &html! {
             h1 { "The first account" }

@@ -2,126 +2,60 @@
 
 use chrono::{DateTime, Datelike, NaiveDate, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::chart::{self, Column, Stacked};
 use super::data::{Freshness, MAX_COUNTED, Page, TenantName};
+use super::layout::{Frame, Place};
 use super::tables;
-use super::{assets, format, tiles, trends};
+use super::{format, tiles, trends};
+use crate::accounts::Principal;
 
 /// Ranges that the page offers, in days.
 pub const RANGES: [u16; 4] = [7, 30, 90, 365];
 
-/// A whole document around `main`.
-fn document(title: &str, live: bool, body: &Markup) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta name="robots" content="noindex";
-                title { (title) }
-                link rel="icon" type="image/svg+xml" href=(assets::ICON.url());
-                link rel="stylesheet" href=(assets::STYLE.url());
-                @if live { script defer src=(assets::SCRIPT.url()) {} }
-            }
-            body { (body) }
-        }
-    }
-}
-
 /// The dashboard of one tenant.
-pub fn dashboard(page: &Page, tenants: &[TenantName]) -> Markup {
-    let body = html! {
-        (header(Some((&page.tenant.id, &page.tenant.name)), tenants, day_count(page)))
-        main id="main" {
-            (freshness(page))
-            (heading(page))
-            (tiles::tiles(page))
-            (days_section(page))
-            (hours_section(page))
-            (tables::agents(page))
-            (definitions())
-        }
+pub fn dashboard(page: &Page, principal: &Principal, tenants: &[TenantName]) -> Markup {
+    let days = day_count(page);
+    let (id, name) = (page.tenant.id, page.tenant.name.as_str());
+    let keep = [("days", days.to_string())];
+    let frame = Frame { principal, tenants, place: Place::Tenant(id, name, ""), keep: &keep, live: true };
+    let content = html! {
+        (freshness(page))
+        (heading(page))
+        (tiles::tiles(page))
+        (days_section(page))
+        (hours_section(page))
+        (tables::agents(page))
+        (definitions())
         (chart::patterns())
-        (footer())
     };
-    document(&format!("{} – Tallyline", page.tenant.name), true, &body)
+    frame.page(&format!("{name} – Tallyline"), &ranges(id, days), &content)
 }
 
 /// A page that has only words: no tenant yet, no such tenant, database away.
-pub fn message(title: &str, text: &Markup, tenants: &[TenantName]) -> Markup {
-    let body = html! {
-        (header(None, tenants, 30))
-        main id="main" { section .card .message { h1 { (title) } (text) } }
-        (footer())
-    };
-    document(&format!("{title} – Tallyline"), false, &body)
+pub fn message(title: &str, text: &Markup, principal: &Principal, tenants: &[TenantName]) -> Markup {
+    let keep = [("days", super::DEFAULT_DAYS.to_string())];
+    let frame = Frame { principal, tenants, place: Place::Apart, keep: &keep, live: false };
+    let content = html! { section .card .message { h1 { (title) } (text) } };
+    frame.page(&format!("{title} – Tallyline"), &html! {}, &content)
 }
 
-/// A page for somebody who is not signed in: words and a form.
-pub fn plain(title: &str, content: &Markup) -> Markup {
-    let body = html! {
-        header .top { a .brand href="/" { (logo()) span { "Tallyline" } } }
-        main id="main" { section .card .message { (content) } }
-        (footer())
-    };
-    document(&format!("{title} – Tallyline"), false, &body)
+fn ranges(id: Uuid, days: u16) -> Markup {
+    html! {
+        nav .ranges aria-label="Period" {
+            @for range in RANGES {
+                a href=(format!("/?tenant={id}&days={range}")) aria-current=[(range == days).then_some("true")] {
+                    (range) span .unit-word { " days" }
+                }
+            }
+        }
+    }
 }
 
 fn day_count(page: &Page) -> u16 {
     u16::try_from(page.days.len()).unwrap_or(u16::MAX)
-}
-
-fn header(current: Option<(&Uuid, &str)>, tenants: &[TenantName], days: u16) -> Markup {
-    html! {
-        a .skip href="#main" { "Skip to the figures" }
-        header .top {
-            a .brand href="/" { (logo()) span { "Tallyline" } }
-            @if !tenants.is_empty() {
-                form .picker method="get" action="/" {
-                    label for="tenant" { "Tenant" }
-                    select id="tenant" name="tenant" { (options(current, tenants)) }
-                    input type="hidden" name="days" value=(days);
-                    button type="submit" { "Show" }
-                }
-            }
-            @if let Some((id, _)) = current {
-                nav .ranges aria-label="Period" {
-                    @for range in RANGES {
-                        a href=(format!("/?tenant={id}&days={range}")) aria-current=[(range == days).then_some("true")] {
-                            (range) span .unit-word { " days" }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn options(current: Option<(&Uuid, &str)>, tenants: &[TenantName]) -> Markup {
-    html! {
-        @if let Some((id, name)) = current.filter(|(id, _)| !tenants.iter().any(|t| t.id == **id)) {
-            option value=(id) selected { (name) }
-        }
-        @for tenant in tenants {
-            option value=(tenant.id) selected[current.is_some_and(|(id, _)| *id == tenant.id)] {
-                (tenant.name) @if !tenant.is_active { " (inactive)" }
-            }
-        }
-    }
-}
-
-fn logo() -> Markup {
-    html! {
-        svg .logo width="22" height="22" viewBox="0 0 22 22" aria-hidden="true" focusable="false" {
-            path d="M4 4v14M8.7 4v14M13.3 4v14M18 4v14" {}
-            path .stroke d="M1.5 15.5l19-9" {}
-        }
-    }
 }
 
 fn freshness(page: &Page) -> Markup {
@@ -284,10 +218,6 @@ fn definitions() -> Markup {
             }
         }
     }
-}
-
-fn footer() -> Markup {
-    html! { footer { "Tallyline " (env!("CARGO_PKG_VERSION")) " · " a href="/metrics" { "Metrics" } " · " a href="/readyz" { "Readiness" } } }
 }
 
 /// The zone as the page's formatter knows it; an unknown one is shown as UTC.

@@ -34,6 +34,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use client::address as client_address;
 pub use form::is_account_sid;
 pub use networks::Networks;
 pub use quarantine::MAX_REFUSED_PER_TENANT;

@@ -3,6 +3,7 @@
 use axum::http::{Method, StatusCode};
 use sqlx::PgPool;
 use tallyline::accounts::{self, Role, api_tokens};
+use tallyline::receiver::Networks;
 use tallyline_jobs::settings::Settings;
 use tallyline_testkit::TestDb;
 use uuid::Uuid;
@@ -290,6 +291,7 @@ async fn the_first_account_is_made_once_by_a_link() {
         settings: tallyline_jobs::settings::SettingsHandle::default(),
         login: true,
         is_https: false,
+        trusted_proxies: Networks::default(),
     });
     let (one, secret) = FirstRun::start(&db.pool).await.unwrap();
     let (other, other_secret) = FirstRun::start(&db.pool).await.unwrap();

@@ -10,6 +10,7 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use tallyline::accounts::guard::Gate;
 use tallyline::accounts::{self, FirstRun, Role, people};
+use tallyline::receiver::Networks;
 use tallyline::{api, dashboard};
 use tallyline_jobs::settings::SettingsHandle;
 use tallyline_testkit::TestDb;
@@ -21,7 +22,13 @@ pub const PASSWORD: &str = "a password of some length";
 
 /// Pages and API over one database.
 pub fn site(db: &TestDb, login: bool) -> Router {
-    let gate = Arc::new(Gate { pool: db.pool.clone(), settings: SettingsHandle::default(), login, is_https: false });
+    let gate = Arc::new(Gate {
+        pool: db.pool.clone(),
+        settings: SettingsHandle::default(),
+        login,
+        is_https: false,
+        trusted_proxies: Networks::default(),
+    });
     dashboard::router(&gate, FirstRun::default()).merge(api::router(&gate))
 }
 
@@ -48,10 +55,6 @@ pub struct Answer {
 }
 
 impl Answer {
-    pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
-    }
-
     pub fn location(&self) -> &str {
         self.headers["location"].to_str().unwrap()
     }
