@@ -1,5 +1,6 @@
 //! The webhook receiver from outside: real HTTP, a real database.
 
+mod bad_input;
 mod door;
 mod faults;
 mod http;
