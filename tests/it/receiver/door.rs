@@ -108,7 +108,7 @@ async fn json_of_twilio_needs_its_hash_in_the_signed_address() {
     assert_eq!(answer(send(path, body)).await.0, 403);
     assert_eq!(answer(send(hashed.clone(), &format!("{body} "))).await.0, 403);
     // Authentic; but a status of a call comes as a form.
-    assert_eq!(answer(send(hashed, body)).await, (400, r#"{"error":"no_id"}"#.to_owned()));
+    assert_eq!(answer(send(hashed, body)).await, (400, r#"{"error":"not_a_call_status"}"#.to_owned()));
     it.stop().await;
 }
 
