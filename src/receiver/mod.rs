@@ -12,6 +12,8 @@ mod allow_list;
 mod answer;
 mod authenticate;
 mod endpoints;
+#[cfg(test)]
+mod generated;
 mod group_commit;
 mod limits;
 pub mod metrics;

@@ -72,11 +72,8 @@ impl Door {
 
     async fn decide(&self, provider: Provider, parts: &Parts, kind: Kind, body: Bytes) -> Result<Answer, Answer> {
         let (endpoint, matched) = self.identify(provider, parts, kind, &body).await?;
-        if let Err(reject) = usable_id(provider, &body) {
-            return self.refuse(&endpoint, reject.reason(), &reject.to_string(), &body).await;
-        }
-        if provider == Provider::Twilio && endpoint.account_sid.is_some() && !account::names_one(&body) {
-            return self.refuse(&endpoint, account::UNNAMED, "the form names no AccountSid, or two", &body).await;
+        if let Err((reason, detail)) = usable(provider, endpoint.account_sid.is_some(), &body) {
+            return self.refuse(&endpoint, reason, &detail, &body).await;
         }
         let event = NewEvent {
             user_id: endpoint.user_id,
@@ -136,6 +133,19 @@ impl Door {
     }
 }
 
+/// Whether an event can be made of the body, as far as the door can tell;
+/// `account_known`: whether the endpoint's account at Twilio is.
+///
+/// # Errors
+/// The reason, and a sentence without anything of the body.
+pub fn usable(provider: Provider, account_known: bool, body: &[u8]) -> Result<(), (&'static str, String)> {
+    usable_id(provider, body).map_err(|reject| (reject.reason(), reject.to_string()))?;
+    if provider == Provider::Twilio && account_known && !account::names_one(body) {
+        return Err((account::UNNAMED, "the form names no AccountSid, or two".to_owned()));
+    }
+    Ok(())
+}
+
 impl From<Stored> for Answer {
     fn from(stored: Stored) -> Self {
         match stored {
@@ -172,7 +182,7 @@ fn peer(parts: &Parts) -> IpAddr {
 }
 
 /// Headers that help to explain an event later; none that holds a secret.
-fn kept_headers(headers: &HeaderMap, matched: MatchedKey) -> String {
+pub fn kept_headers(headers: &HeaderMap, matched: MatchedKey) -> String {
     const NAMES: [&str; 4] = ["content-type", "user-agent", "i-twilio-idempotency-token", "webhook-id"];
     let mut kept = serde_json::Map::new();
     for name in NAMES {

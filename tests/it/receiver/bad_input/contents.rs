@@ -8,6 +8,7 @@ const TO: &str = "telephony_data.to_number";
 const EXTRACTED: &str = "extracted_data";
 
 /// That the logs know no number is what [`Pipeline::settle`] looks for.
+/// Break tried: `+1` taken for a number.
 #[tokio::test]
 async fn bad_input_61_a_number_is_kept_as_given_and_never_guessed() {
     let p = Pipeline::start().await;

@@ -129,6 +129,7 @@ async fn bad_input_51_an_agent_that_nobody_knows_is_waited_for() {
     assert_eq!(p.call("e-2").await["bolna_metadata"]["event_count"], 2);
 }
 
+/// Break tried: case and blanks folded, which ends two of these calls.
 #[tokio::test]
 async fn bad_input_52_a_status_that_nobody_knows_ends_nothing() {
     let p = Pipeline::start().await;
@@ -194,6 +195,7 @@ async fn bad_input_53_the_length_of_the_line_is_whole_seconds_or_absent() {
     }
 }
 
+/// Break tried: one second more than a day.
 #[tokio::test]
 async fn bad_input_54_a_conversation_lasts_from_nothing_to_a_day() {
     let p = Pipeline::start().await;
@@ -262,6 +264,7 @@ async fn bad_input_55_lengths_that_contradict_each_other_are_flagged_and_count()
     }
 }
 
+/// Break tried: the sign not looked at.
 #[tokio::test]
 async fn bad_input_56_a_price_is_exact_or_absent() {
     let p = Pipeline::start().await;
@@ -304,6 +307,7 @@ async fn bad_input_56_a_price_is_exact_or_absent() {
     assert_eq!(p.months().await.3, sum);
 }
 
+/// Break tried: the whole charge taken each time instead of the difference.
 #[tokio::test]
 async fn bad_input_57_a_price_that_settles_moves_the_figures_by_the_difference() {
     let p = Pipeline::start().await;
@@ -410,6 +414,7 @@ async fn bad_input_58_times_are_documented_forms_or_absent() {
     );
 }
 
+/// Break tried: the sender's time believed however far ahead.
 #[tokio::test]
 async fn bad_input_59_a_clock_ahead_blocks_nothing() {
     let p = Pipeline::start().await;

@@ -214,6 +214,7 @@ async fn bad_input_42_every_script_is_kept_and_cut_between_characters() {
 
 /// Of the two answers that would do this is the plain one: nobody has to know which
 /// of the two counts.
+/// Break tried: the last one counts, which accepts them all.
 #[tokio::test]
 async fn bad_input_43_a_key_that_is_given_twice_is_refused() {
     let p = Pipeline::start().await;

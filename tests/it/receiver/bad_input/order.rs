@@ -72,7 +72,8 @@ async fn bad_input_68_the_same_words_again_count_once() {
 }
 
 /// The table lets the higher `updated_at` win and `completed` at a tie. The design
-/// (section 10) looks first at whether anybody talked, and that is what holds.
+/// (section 10) looks first at whether anybody talked, and that is what holds. Break
+/// tried: talk left out of the order.
 #[tokio::test]
 async fn bad_input_69_of_two_ends_the_one_with_talk_wins_then_the_later() {
     let p = Pipeline::start().await;
