@@ -10,6 +10,7 @@ mod defects;
 mod embedded;
 mod end_to_end;
 mod figures;
+mod fuzz;
 mod histories;
 mod jobs_cli;
 mod notices;

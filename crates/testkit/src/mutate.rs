@@ -235,7 +235,7 @@ fn encode(text: &str, escapes_all: bool, to: &mut Vec<u8>) {
 }
 
 /// Cuts, flips, inserts, doubles: what is left is mostly no JSON.
-fn break_bytes(bytes: &mut Vec<u8>, dice: &mut Dice) {
+pub fn break_bytes(bytes: &mut Vec<u8>, dice: &mut Dice) {
     let at = dice.below(bytes.len() + 1);
     match dice.below(8) {
         0 => bytes.truncate(at),
