@@ -10,8 +10,11 @@ use tallyline_model::{
 use tallyline_queue::Cron;
 use tallyline_secrets::signature::{MatchedKey, standard, twilio};
 
+/// What is asked of some bytes; it panics where they show that something does not hold.
+pub type Target = fn(&[u8]);
+
 /// Each target by its name; `seeds/` has a folder for each.
-pub const ALL: [(&str, fn(&[u8])); 9] = [
+pub const ALL: [(&str, Target); 9] = [
     ("bolna_body", bolna_body),
     ("twilio_form", twilio_form),
     ("analysis_body", analysis_body),

@@ -345,6 +345,7 @@ async fn generated_requests_are_nobody_elses_and_never_our_fault() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes; see CONTRIBUTING.md"]
 async fn ten_million_generated_requests() {
+    #[expect(clippy::disallowed_methods, reason = "a setting of this test, not of the program")]
     let number = |name, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let count = number("TALLYLINE_REQUESTS", MANY);
     let ends = generated(number("TALLYLINE_SEED", 2), count).await;
