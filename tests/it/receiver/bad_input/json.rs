@@ -374,7 +374,11 @@ async fn bad_input_47_integers_of_thirty_digits_are_exact_or_absent() {
     p.accept("the id", record("", &with("id", digits))).await;
     let keys = ["total_cost", "retry_count", "conversation_duration", "telephony_data.duration", "created_at"];
     p.accept_records(keys.map(|key| with(key, digits))).await;
+    let free = format!(r#"{{"account":{digits},"a":[1.5,-7]}}"#);
+    p.accept("free keys", record("e-free", &with("extracted_data", free))).await;
     p.settle().await;
+    let kept = json!({ "account": digits, "a": [1.5, -7] });
+    assert_eq!(p.call("e-free").await["bolna_metadata"]["extracted_data"], kept, "as text, since no number holds it");
     assert_eq!(p.call(digits).await["outcome"], "answered");
     for (number, key) in keys.into_iter().enumerate() {
         let call = p.call(&format!("e-{number}")).await;

@@ -190,7 +190,8 @@ impl Pipeline {
 
     /// Applies and rolls up what is due, then holds everything against everything:
     /// roll-ups against calls, charges against balances; nothing is left pending, no
-    /// answer was ours to be sorry for, the neighbour has nothing, the logs know nobody.
+    /// answer was ours to be sorry for, each stored event was counted, the neighbour has
+    /// nothing, the logs know nobody.
     pub async fn settle(&self) {
         self.process().await;
         self.check().await;
@@ -208,6 +209,8 @@ impl Pipeline {
         for outcome in ["outcome=\"failed\"", "outcome=\"unavailable\""] {
             assert_eq!(self.counted("tallyline_webhook_requests_total", &[outcome]), 0, "{outcome}");
         }
+        let stored = self.it.count("SELECT count(*) FROM tally.inbox").await;
+        assert_eq!(self.counted("tallyline_events_stored_total", &[]), stored as u64, "what is counted as stored");
         let log = self.logged.text();
         assert!(!log.contains(&CUSTOMER[1..]), "a number was logged:\n{log}");
     }
