@@ -13,6 +13,8 @@ mod authenticate;
 mod client;
 mod endpoints;
 mod form;
+#[cfg(test)]
+mod generated;
 mod group_commit;
 mod limits;
 pub mod metrics;

@@ -101,7 +101,8 @@ impl Door {
         }
         // Only who is authentic takes of the tenant's share.
         let _place = self.shares.admit(endpoint.user_id).map_err(Answer::Limited)?;
-        if let Err(unusable) = self.usable(&endpoint, parts, &body) {
+        let query = parts.uri.query().unwrap_or_default();
+        if let Err(unusable) = usable(&endpoint, query, &body, self.max_json_depth) {
             return self.refuse(&endpoint, unusable.reason, &unusable.detail, &body).await;
         }
         let event = NewEvent {
@@ -113,25 +114,6 @@ impl Door {
             body,
         };
         self.store(&endpoint, event).await
-    }
-
-    /// Whether an event can be made of an authentic body, as far as the door looks.
-    fn usable(&self, endpoint: &Endpoint, parts: &Parts, body: &[u8]) -> Result<(), Unusable> {
-        if endpoint.provider == Provider::Twilio {
-            usable_id(endpoint.provider, body).map_err(Unusable::from)?;
-            let sent = form::Sent { query: parts.uri.query().unwrap_or_default(), form: body };
-            if endpoint.account_sid.is_some() && !form::names_one_account(body) {
-                return Err(Unusable::new("no_account", "the form names no AccountSid, or two"));
-            }
-            if let Some(lost) = sent.lost_field() {
-                return Err(Unusable::new("recut", &format!("what was signed speaks of {lost}, the form does not")));
-            }
-            return Ok(());
-        }
-        if limits::is_deeper_than(body, self.max_json_depth) {
-            return Err(Reject::NotJson.into());
-        }
-        usable_id(endpoint.provider, body).map_err(Unusable::from)
     }
 
     /// The endpoint and the key that matched. An endpoint that does not exist is
@@ -188,10 +170,33 @@ impl Door {
     }
 }
 
+/// Whether an event can be made of an authentic body, as far as the door looks.
+///
+/// # Errors
+/// Why not.
+pub fn usable(endpoint: &Endpoint, query: &str, body: &[u8], max_json_depth: usize) -> Result<(), Unusable> {
+    if endpoint.provider == Provider::Twilio {
+        usable_id(endpoint.provider, body).map_err(Unusable::from)?;
+        if endpoint.account_sid.is_some() && !form::names_one_account(body) {
+            return Err(Unusable::new("no_account", "the form names no AccountSid, or two"));
+        }
+        if let Some(lost) = (form::Sent { query, form: body }).lost_field() {
+            return Err(Unusable::new("recut", &format!("what was signed speaks of {lost}, the form does not")));
+        }
+        return Ok(());
+    }
+    if limits::is_deeper_than(body, max_json_depth) {
+        return Err(Reject::NotJson.into());
+    }
+    usable_id(endpoint.provider, body).map_err(Unusable::from)
+}
+
 /// Why no event can be made of a body.
-struct Unusable {
-    reason: &'static str,
-    detail: String,
+#[derive(Debug)]
+pub struct Unusable {
+    pub reason: &'static str,
+    /// A sentence without anything of the body.
+    pub detail: String,
 }
 
 impl Unusable {
@@ -233,7 +238,7 @@ fn unavailable(error: &sqlx::Error) -> Answer {
 }
 
 /// Headers that help to explain an event later; none that holds a secret.
-fn kept_headers(headers: &HeaderMap, matched: MatchedKey) -> String {
+pub fn kept_headers(headers: &HeaderMap, matched: MatchedKey) -> String {
     const NAMES: [&str; 4] = ["content-type", "user-agent", "i-twilio-idempotency-token", "webhook-id"];
     let mut kept = serde_json::Map::new();
     for name in NAMES {

@@ -11,6 +11,7 @@ mod defects;
 mod embedded;
 mod end_to_end;
 mod figures;
+mod fuzz;
 mod histories;
 mod jobs_cli;
 mod notices;

@@ -12,6 +12,7 @@ mod database;
 mod database_name;
 pub mod front;
 pub mod histories;
+pub mod mutate;
 pub mod openai;
 pub mod schema_dump;
 mod server;
