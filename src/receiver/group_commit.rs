@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use tallyline_model::Provider;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
@@ -35,6 +36,9 @@ pub struct NewEvent {
     pub body: Bytes,
     /// A JSON object with the headers that matter.
     pub headers: String,
+    /// By the database's clock, for what was received before it is written here;
+    /// `None`: now, when it is written.
+    pub received_at: Option<DateTime<Utc>>,
 }
 
 impl NewEvent {

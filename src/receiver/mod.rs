@@ -31,8 +31,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use account::is_account_sid;
-pub use quarantine::MAX_REFUSED_PER_TENANT;
+pub use group_commit::NewEvent;
+pub use quarantine::{MAX_BODY_BYTES as MAX_REFUSED_BODY_BYTES, MAX_REFUSED_PER_TENANT};
+pub use routes::usable;
 pub use server::serve;
+pub use write_group::store;
 
 use crate::config::Config;
 use endpoints::Endpoints;

@@ -72,11 +72,8 @@ impl Door {
 
     async fn decide(&self, provider: Provider, parts: &Parts, kind: Kind, body: Bytes) -> Result<Answer, Answer> {
         let (endpoint, matched) = self.identify(provider, parts, kind, &body).await?;
-        if let Err(reject) = usable_id(provider, &body) {
-            return self.refuse(&endpoint, reject.reason(), &reject.to_string(), &body).await;
-        }
-        if provider == Provider::Twilio && endpoint.account_sid.is_some() && !account::names_one(&body) {
-            return self.refuse(&endpoint, account::UNNAMED, "the form names no AccountSid, or two", &body).await;
+        if let Err((reason, detail)) = usable(provider, endpoint.account_sid.is_some(), &body) {
+            return self.refuse(&endpoint, reason, &detail, &body).await;
         }
         let event = NewEvent {
             user_id: endpoint.user_id,
@@ -84,6 +81,7 @@ impl Door {
             endpoint: Arc::clone(&endpoint.name),
             body_sha256: Sha256::digest(&body).into(),
             headers: kept_headers(&parts.headers, matched),
+            received_at: None,
             body,
         };
         self.store(&endpoint, event).await
@@ -134,6 +132,19 @@ impl Door {
             Err(error) => Err(unavailable(&error)),
         }
     }
+}
+
+/// Whether an event can be made of the body, as far as the door can tell;
+/// `account_known`: whether the endpoint's account at Twilio is.
+///
+/// # Errors
+/// The reason, and a sentence without anything of the body.
+pub fn usable(provider: Provider, account_known: bool, body: &[u8]) -> Result<(), (&'static str, String)> {
+    usable_id(provider, body).map_err(|reject| (reject.reason(), reject.to_string()))?;
+    if provider == Provider::Twilio && account_known && !account::names_one(body) {
+        return Err((account::UNNAMED, "the form names no AccountSid, or two".to_owned()));
+    }
+    Ok(())
 }
 
 impl From<Stored> for Answer {

@@ -1,6 +1,7 @@
 //! One group of distinct events, one statement, one COMMIT.
 
-use sqlx::PgPool;
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgPool};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
@@ -42,12 +43,26 @@ fn is_about_data(sqlstate: &str) -> bool {
 /// is not known whether the group was written.
 pub async fn write(pool: &PgPool, events: &[&NewEvent], until: Instant) -> Result<Vec<bool>, WriteError> {
     let mut connection = timeout_at(until, pool.acquire()).await.map_err(|_| WriteError::TooSlow)??;
+    let Ok(written) = timeout_at(until, store(&mut connection, events)).await else {
+        // The statement may still run; nobody else shall wait for its end.
+        connection.close_on_drop();
+        return Err(WriteError::TooSlow);
+    };
+    Ok(written?)
+}
+
+/// The same on the caller's connection, and in its transaction if there is one.
+///
+/// # Errors
+/// When the database refuses the data or is away.
+pub async fn store(connection: &mut PgConnection, events: &[&NewEvent]) -> Result<Vec<bool>, sqlx::Error> {
     let user_ids: Vec<Uuid> = events.iter().map(|event| event.user_id).collect();
     let providers: Vec<&str> = events.iter().map(|event| event.provider.as_str()).collect();
     let endpoints: Vec<&str> = events.iter().map(|event| &*event.endpoint).collect();
     let hashes: Vec<&[u8]> = events.iter().map(|event| event.body_sha256.as_slice()).collect();
     let bodies: Vec<&[u8]> = events.iter().map(|event| &*event.body).collect();
     let headers: Vec<&str> = events.iter().map(|event| event.headers.as_str()).collect();
+    let times: Vec<Option<DateTime<Utc>>> = events.iter().map(|event| event.received_at).collect();
     let statement = sqlx::query_file!(
         "sql/receiver/store_group.sql",
         &user_ids,
@@ -56,14 +71,10 @@ pub async fn write(pool: &PgPool, events: &[&NewEvent], until: Instant) -> Resul
         &hashes as &[&[u8]],
         &bodies as &[&[u8]],
         &headers as &[&str],
+        &times as &[Option<DateTime<Utc>>],
     );
-    let Ok(written) = timeout_at(until, statement.fetch_all(&mut *connection)).await else {
-        // The statement may still run; nobody else shall wait for its end.
-        connection.close_on_drop();
-        return Err(WriteError::TooSlow);
-    };
     let mut new = vec![false; events.len()];
-    for row in written? {
+    for row in statement.fetch_all(connection).await? {
         let position = events.iter().position(|event| {
             event.body_sha256.as_slice() == row.body_sha256
                 && event.user_id == row.user_id

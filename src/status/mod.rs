@@ -144,6 +144,8 @@ pub struct Schedule {
 pub struct Quarantine {
     pub reason: String,
     pub events: i64,
+    /// For how long the oldest of them has been there.
+    pub oldest_seconds: f64,
 }
 
 /// Deliveries of notifications to endpoints that are enabled.

@@ -143,9 +143,10 @@ impl Status {
     }
 
     fn quarantine_lines(&self) -> Option<Table> {
-        let mut table = table(["reason", "events"], 1);
+        let mut table = table(["reason", "events", "oldest"], 1);
         for q in &self.quarantine {
-            table.add_row([q.reason.clone(), format::integer(q.events)]);
+            let oldest = format::duration(q.oldest_seconds as i64);
+            table.add_row([q.reason.clone(), format::integer(q.events), oldest]);
         }
         (!self.quarantine.is_empty()).then_some(table)
     }

@@ -110,6 +110,7 @@ pub const DIRTY_BUCKETS: &str = "tallyline_rollup_dirty_buckets";
 pub const FAILING_BUCKETS: &str = "tallyline_rollup_failing_buckets";
 pub const ROLLUP_LAG: &str = "tallyline_rollup_lag_seconds";
 pub const QUARANTINE: &str = "tallyline_quarantine_events";
+pub const QUARANTINE_OLDEST: &str = "tallyline_quarantine_oldest_seconds";
 pub const NOTIFICATION_DELIVERIES: &str = "tallyline_notification_deliveries";
 pub const NOTIFICATION_OLDEST_DUE: &str = "tallyline_notification_oldest_due_seconds";
 pub const KPI_AGE: &str = "tallyline_kpi_view_age_seconds";
@@ -430,6 +431,11 @@ pub const GROUPS: &[Group] = &[
             gauge(FAILING_BUCKETS, &["tier"], "Buckets whose last recomputation failed: their figures stand still"),
             gauge_seconds(ROLLUP_LAG, &["tier"], "Age of the oldest mark; 0 when there is none"),
             gauge(QUARANTINE, &["reason"], "Events in quarantine, by reason"),
+            gauge_seconds(
+                QUARANTINE_OLDEST,
+                &["reason"],
+                "For how long the oldest event of that reason has been in quarantine; 0 when there is none",
+            ),
             gauge(
                 NOTIFICATION_DELIVERIES,
                 &["state"],
