@@ -136,7 +136,7 @@ async fn take_in(tx: &mut PgConnection, id: i64, event: &NewEvent) -> Result<Bec
     let mut savepoint = tx.begin().await?;
     let stored = match receiver::store(&mut savepoint, &[event]).await {
         Ok(stored) => stored,
-        Err(sqlx::Error::Database(_)) => {
+        Err(error) if receiver::is_about_data(&error) => {
             savepoint.rollback().await?;
             return Ok(Became::StillRefused);
         }

@@ -35,7 +35,7 @@ pub use group_commit::NewEvent;
 pub use quarantine::{MAX_BODY_BYTES as MAX_REFUSED_BODY_BYTES, MAX_REFUSED_PER_TENANT};
 pub use routes::usable;
 pub use server::serve;
-pub use write_group::store;
+pub use write_group::{is_about_data, store};
 
 use crate::config::Config;
 use endpoints::Endpoints;

@@ -23,15 +23,20 @@ pub enum WriteError {
 impl From<sqlx::Error> for WriteError {
     fn from(error: sqlx::Error) -> Self {
         match error.as_database_error().and_then(|error| error.code()) {
-            Some(code) if is_about_data(&code) => Self::Data(code.into_owned()),
+            Some(code) if is_final(&code) => Self::Data(code.into_owned()),
             _ => Self::Database(error),
         }
     }
 }
 
+/// Whether the database refuses the data, and not the circumstances.
+pub fn is_about_data(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| is_final(&code))
+}
+
 /// Data exception, constraint violation, program limit exceeded: trying the same
 /// again cannot help. Everything else may pass.
-fn is_about_data(sqlstate: &str) -> bool {
+fn is_final(sqlstate: &str) -> bool {
     ["22", "23", "54"].iter().any(|class| sqlstate.starts_with(class))
 }
 
@@ -89,15 +94,15 @@ pub async fn store(connection: &mut PgConnection, events: &[&NewEvent]) -> Resul
 
 #[cfg(test)]
 mod tests {
-    use super::is_about_data;
+    use super::is_final;
 
     #[test]
     fn only_errors_about_the_data_are_final() {
         for code in ["22P05", "22021", "23505", "23514", "54000"] {
-            assert!(is_about_data(code), "{code}");
+            assert!(is_final(code), "{code}");
         }
         for code in ["40001", "40P01", "53100", "53300", "55P03", "57014", "57P01", "08006", "25006", "XX000"] {
-            assert!(!is_about_data(code), "{code}");
+            assert!(!is_final(code), "{code}");
         }
     }
 }

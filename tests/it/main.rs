@@ -11,6 +11,7 @@ mod embedded;
 mod end_to_end;
 mod figures;
 mod histories;
+mod inbox_cli;
 mod jobs_cli;
 mod notices;
 mod people;
