@@ -3291,6 +3291,19 @@ COMMENT ON COLUMN tally.schedules.catch_up_max IS 'Of missed fires that are caug
 
 COMMENT ON COLUMN tally.schedules.catch_up_within_seconds IS 'Missed fires older than this are not caught up; null: however old.';
 
+CREATE TABLE tally.spools (
+    spool_id uuid NOT NULL,
+    label text NOT NULL,
+    events bigint NOT NULL,
+    bytes bigint NOT NULL,
+    oldest_received_at timestamp with time zone NOT NULL,
+    noted_at timestamp with time zone NOT NULL,
+    CONSTRAINT spools_bytes_check CHECK ((bytes > 0)),
+    CONSTRAINT spools_events_check CHECK ((events > 0))
+);
+
+COMMENT ON TABLE tally.spools IS 'Spools that are not empty, as far as the database was told: figures lag behind the oldest event of any. The row goes when the spool is drained.';
+
 CREATE TABLE tally.user_emails (
     email_lower character varying(255) NOT NULL,
     user_id uuid NOT NULL,
@@ -3559,6 +3572,9 @@ ALTER TABLE ONLY tally.schedule_fires
 
 ALTER TABLE ONLY tally.schedules
     ADD CONSTRAINT schedules_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY tally.spools
+    ADD CONSTRAINT spools_pkey PRIMARY KEY (spool_id);
 
 ALTER TABLE ONLY tally.user_emails
     ADD CONSTRAINT user_emails_pkey PRIMARY KEY (email_lower);
@@ -4455,6 +4471,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.schedule_fires TO tallyline_wor
 GRANT SELECT,USAGE ON SEQUENCE tally.schedule_fires_fire_id_seq TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.schedules TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.spools TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.user_emails TO tallyline_worker;
 

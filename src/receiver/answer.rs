@@ -16,6 +16,8 @@ pub enum Answer {
     Accepted,
     /// Durable, since an earlier time.
     Duplicate,
+    /// Durable on this machine's disk, until the database is back.
+    Spooled,
     /// No such endpoint, or not its provider: the two look the same.
     Unauthenticated(Provider),
     /// The provider, but from an address that the tenant does not allow.
@@ -42,6 +44,7 @@ impl Answer {
         match self {
             Self::Accepted => "accepted",
             Self::Duplicate => "duplicate",
+            Self::Spooled => "spooled",
             Self::Unauthenticated(_) => "unauthenticated",
             Self::Forbidden => "forbidden",
             Self::Rejected(_) => "rejected",
@@ -57,6 +60,7 @@ impl Answer {
     fn status(self) -> StatusCode {
         match self {
             Self::Accepted | Self::Duplicate => StatusCode::OK,
+            Self::Spooled => StatusCode::ACCEPTED,
             Self::Unauthenticated(Provider::Twilio) | Self::Forbidden => StatusCode::FORBIDDEN,
             Self::Unauthenticated(Provider::Bolna | Provider::Analysis) => StatusCode::UNAUTHORIZED,
             Self::Rejected(_) | Self::BrokenBody => StatusCode::BAD_REQUEST,
@@ -72,6 +76,7 @@ impl Answer {
         match self {
             Self::Accepted => Some(r#"{"status":"accepted"}"#.to_owned()),
             Self::Duplicate => Some(r#"{"status":"duplicate"}"#.to_owned()),
+            Self::Spooled => Some(r#"{"status":"spooled"}"#.to_owned()),
             // A reason is a name of ours: nothing in it needs escaping.
             Self::Rejected(reason) => Some(format!(r#"{{"error":"{reason}"}}"#)),
             _ => None,

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use tallyline_model::Provider;
 use tallyline_secrets::{SealingError, SealingKey};
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::allow_list::AllowList;
+use super::connection::Borrowed;
 
 /// Most endpoints remembered; the unknown ones have a memory of their own, so
 /// that guessing names does not push out the known ones.
@@ -66,6 +68,13 @@ impl Endpoint {
         (self.now_unix_seconds + self.looked_up_at.elapsed().as_secs_f64()) as i64
     }
 
+    /// The database's time now, reckoned from when the endpoint was looked up: it
+    /// need not be there. A clock that is set meanwhile changes nothing.
+    pub fn now(&self) -> DateTime<Utc> {
+        let seconds = self.now_unix_seconds + self.looked_up_at.elapsed().as_secs_f64();
+        DateTime::from_timestamp_micros((seconds * 1e6) as i64).unwrap_or(DateTime::UNIX_EPOCH)
+    }
+
     /// An endpoint that nobody knows the keys of: an unknown address is checked
     /// against it, so that it costs and looks the same as a wrong secret.
     fn decoy(provider: Provider) -> Self {
@@ -101,6 +110,7 @@ pub struct Endpoints {
     pool: PgPool,
     key: SealingKey,
     keep: Duration,
+    keep_stale: Duration,
     known: Mutex<HashMap<Key, Slot>>,
     unknown: Mutex<HashMap<Key, Slot>>,
     lookups: [tokio::sync::Mutex<()>; LOOKUPS],
@@ -108,13 +118,15 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// Remembers an endpoint, and that a name is none, for `keep`.
-    pub fn new(pool: PgPool, key: SealingKey, keep: Duration) -> Self {
+    /// Remembers an endpoint, and that a name is none, for `keep`; an endpoint for
+    /// [`Endpoints::recall`] for `keep_stale`.
+    pub fn new(pool: PgPool, key: SealingKey, keep: Duration, keep_stale: Duration) -> Self {
         let decoy = |provider| Arc::new(Endpoint::decoy(provider));
         Self {
             pool,
             key,
             keep,
+            keep_stale: keep_stale.max(keep),
             known: Mutex::default(),
             unknown: Mutex::default(),
             lookups: Default::default(),
@@ -162,6 +174,14 @@ impl Endpoints {
         Ok(found)
     }
 
+    /// The endpoint as it was when it was last looked up, if that is not too long
+    /// ago; for when it cannot be looked up.
+    pub fn recall(&self, provider: Provider, name: &str) -> Option<Arc<Endpoint>> {
+        let memory = lock(&self.known);
+        let (since, found) = memory.get(&(provider, name.to_owned()))?;
+        found.clone().filter(|_| since.elapsed() < self.keep_stale)
+    }
+
     fn remembered(&self, key: &Key) -> Option<Option<Arc<Endpoint>>> {
         [&self.known, &self.unknown].into_iter().find_map(|memory| {
             let memory = lock(memory);
@@ -172,7 +192,7 @@ impl Endpoints {
 
     fn remember(&self, memory: &mut HashMap<Key, Slot>, most: usize, key: Key, found: Option<Arc<Endpoint>>) {
         if memory.len() >= most {
-            memory.retain(|_, (since, _)| since.elapsed() < self.keep);
+            memory.retain(|_, (since, _)| since.elapsed() < self.keep_stale);
         }
         if memory.len() >= most {
             memory.clear();
@@ -181,9 +201,11 @@ impl Endpoints {
     }
 
     async fn load(&self, provider: Provider, name: &str) -> Result<Option<Endpoint>, LookupError> {
+        let mut borrowed = Borrowed::from(&self.pool).await?;
         let row = sqlx::query_file!("sql/receiver/find_endpoint.sql", name, provider.as_str())
-            .fetch_optional(&self.pool)
+            .fetch_optional(borrowed.get())
             .await?;
+        borrowed.done();
         let Some(row) = row else { return Ok(None) };
         let (current, previous) = match provider {
             Provider::Bolna => (row.secret_sha256, row.previous_secret_sha256),

@@ -59,10 +59,13 @@ pub enum Stored {
 /// Why an event was not stored, as far as is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// The database is away or slow, or too many are waiting. The event may have
-    /// been stored after all; sending it again is harmless.
+    /// The database is away or slow. The event may have been stored after all;
+    /// sending it again is harmless.
     #[error("the event could not be stored in time")]
     Unavailable,
+    /// Too many are waiting.
+    #[error("too many events are waiting")]
+    Overloaded,
     /// The database will never take this event.
     #[error("the database refuses the event")]
     Refused,
@@ -126,7 +129,7 @@ impl GroupCommit {
     /// When the queue is full or the group could not be written.
     pub async fn store(&self, event: NewEvent) -> Result<Stored, StoreError> {
         let (answer, answered) = oneshot::channel();
-        self.queue.try_send(Waiting { event, answer }).map_err(|_| StoreError::Unavailable)?;
+        self.queue.try_send(Waiting { event, answer }).map_err(|_| StoreError::Overloaded)?;
         answered.await.unwrap_or(Err(StoreError::Unavailable))
     }
 }

@@ -5,12 +5,14 @@
 //! ```
 //!
 //! Nothing is answered 200 before its COMMIT, and nothing but the inbox (and the
-//! quarantine) is written: everything else happens later, from the inbox.
+//! quarantine) is written: everything else happens later, from the inbox. While
+//! the database is away, what is on the disk of the [`spool`] is answered 202.
 
 mod account;
 mod allow_list;
 mod answer;
 mod authenticate;
+mod connection;
 mod endpoints;
 mod group_commit;
 mod limits;
@@ -18,6 +20,7 @@ pub mod metrics;
 mod quarantine;
 mod routes;
 mod server;
+pub mod spool;
 mod write_group;
 
 use std::sync::Arc;
@@ -38,9 +41,11 @@ pub use server::serve;
 pub use write_group::{is_about_data, store};
 
 use crate::config::Config;
+use crate::daemon::label;
 use endpoints::Endpoints;
 use group_commit::{GroupCommit, Options};
 use routes::Door;
+use spool::{Drain, Spool};
 
 /// A running receiver: its routes and the tasks that commit.
 pub struct Receiver {
@@ -51,12 +56,14 @@ pub struct Receiver {
 impl Receiver {
     /// Starts the committers. `inbox_hint` is notified after each COMMIT that
     /// stored something new. They end when this receiver and its routers are
-    /// gone, at the latest some seconds after `shutdown`.
+    /// gone, at the latest some seconds after `shutdown`. What is in the spool goes
+    /// to the inbox as soon as the database is there.
     pub fn start(
         pool: PgPool,
         config: Arc<Config>,
         key: SealingKey,
         inbox_hint: Arc<Notify>,
+        spool: Option<Spool>,
         shutdown: CancellationToken,
     ) -> Self {
         metrics::describe();
@@ -64,17 +71,24 @@ impl Receiver {
             max_in_flight: config.receiver.max_in_flight,
             max_group: config.receiver.max_group,
             committers: config.receiver.committers,
-            deadline: config.receiver.acknowledge_deadline(),
+            // What is late for the inbox must be in time for the spool.
+            deadline: config.receiver.acknowledge_deadline() / if spool.is_some() { 2 } else { 1 },
         };
-        let (commits, committers) = GroupCommit::start(&pool, options, &inbox_hint, &shutdown);
+        let (commits, mut committers) = GroupCommit::start(&pool, options, &inbox_hint, &shutdown);
         let keep = Duration::from_secs(config.receiver.endpoint_cache_seconds);
+        let stale = Duration::from_secs(config.receiver.endpoint_stale_seconds);
+        if let Some(spool) = spool.clone() {
+            let drain = Drain { spool, pool: pool.clone(), inbox_hint, label: label() };
+            committers.spawn(drain.run(shutdown));
+        }
         let door = Door {
-            endpoints: Endpoints::new(pool.clone(), key, keep),
+            endpoints: Endpoints::new(pool.clone(), key, keep, stale),
             pool,
             commits,
             public_origin: config.public_origin(),
             max_body_bytes: config.receiver.max_body_bytes,
             acknowledge_deadline: config.receiver.acknowledge_deadline(),
+            spool,
         };
         Self { door: Arc::new(door), committers }
     }

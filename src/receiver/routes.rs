@@ -24,6 +24,7 @@ use super::endpoints::{Endpoint, Endpoints, LookupError};
 use super::group_commit::{GroupCommit, NewEvent, StoreError, Stored};
 use super::limits::{self, Kind};
 use super::metrics::{BODY_BYTES, REQUEST_DURATION, REQUESTS};
+use super::spool::Spool;
 use super::{account, quarantine};
 
 /// What the handlers share.
@@ -34,6 +35,8 @@ pub struct Door {
     pub public_origin: String,
     pub max_body_bytes: usize,
     pub acknowledge_deadline: Duration,
+    /// Where events wait while the database is away, if anywhere.
+    pub spool: Option<Spool>,
 }
 
 /// The three webhook routes. Every other method than POST is answered 405.
@@ -98,7 +101,7 @@ impl Door {
     ) -> Result<(Arc<Endpoint>, MatchedKey), Answer> {
         let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
         let name = uri.path().rsplit('/').next().unwrap_or_default();
-        let found = self.endpoints.find(provider, name).await.map_err(|error| lookup_failed(&error))?;
+        let found = self.find(provider, name).await?;
         let known = found.is_some();
         let endpoint = found.unwrap_or_else(|| self.endpoints.decoy(provider));
         let path_and_query = uri.path_and_query().map_or(uri.path(), |whole| whole.as_str());
@@ -111,13 +114,43 @@ impl Door {
         }
     }
 
+    /// The endpoint; with a spool, from memory while the database is away.
+    async fn find(&self, provider: Provider, name: &str) -> Result<Option<Arc<Endpoint>>, Answer> {
+        let Some(spool) = &self.spool else {
+            return self.endpoints.find(provider, name).await.map_err(|error| lookup_failed(&error));
+        };
+        if !spool.is_database_away() {
+            match timeout(self.acknowledge_deadline / 4, self.endpoints.find(provider, name)).await {
+                Ok(Ok(found)) => return Ok(found),
+                Ok(Err(error @ LookupError::Sealing(_))) => return Err(lookup_failed(&error)),
+                Ok(Err(LookupError::Database(_))) | Err(_) => spool.database_is_away(),
+            }
+        }
+        self.endpoints.recall(provider, name).map(Some).ok_or(Answer::Unavailable)
+    }
+
     async fn store(&self, endpoint: &Endpoint, event: NewEvent) -> Result<Answer, Answer> {
         let body = event.body.clone();
-        match self.commits.store(event).await {
-            Ok(stored) => Ok(stored.into()),
-            Err(StoreError::Unavailable) => Err(Answer::Unavailable),
-            Err(StoreError::Refused) => self.refuse(endpoint, "not_storable", "", &body).await,
+        let stored = match &self.spool {
+            None => self.commits.store(event).await.map(Answer::from),
+            Some(spool) => self.store_or_spool(spool, endpoint, event).await,
+        };
+        match stored {
+            Ok(answer) => Ok(answer),
+            Err(StoreError::Unavailable | StoreError::Overloaded) => Err(Answer::Unavailable),
+            Err(StoreError::Refused) => self.refuse(endpoint, quarantine::NOT_STORABLE, "", &body).await,
         }
+    }
+
+    async fn store_or_spool(&self, spool: &Spool, endpoint: &Endpoint, event: NewEvent) -> Result<Answer, StoreError> {
+        let spooled = NewEvent { received_at: Some(endpoint.now()), ..event.clone() };
+        if !spool.is_database_away() {
+            match timeout(self.acknowledge_deadline / 2, self.commits.store(event)).await {
+                Ok(Err(StoreError::Unavailable)) | Err(_) => spool.database_is_away(),
+                Ok(stored) => return stored.map(Answer::from),
+            }
+        }
+        spool.append(spooled).await.map(|()| Answer::Spooled).map_err(|_| StoreError::Unavailable)
     }
 
     async fn refuse(

@@ -5,6 +5,7 @@ use sqlx::{PgConnection, PgPool};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
+use super::connection::Borrowed;
 use super::group_commit::NewEvent;
 
 /// Why a group was not written.
@@ -47,13 +48,13 @@ fn is_final(sqlstate: &str) -> bool {
 /// When the database refuses the data, is away, or took until `until`; then it
 /// is not known whether the group was written.
 pub async fn write(pool: &PgPool, events: &[&NewEvent], until: Instant) -> Result<Vec<bool>, WriteError> {
-    let mut connection = timeout_at(until, pool.acquire()).await.map_err(|_| WriteError::TooSlow)??;
-    let Ok(written) = timeout_at(until, store(&mut connection, events)).await else {
-        // The statement may still run; nobody else shall wait for its end.
-        connection.close_on_drop();
-        return Err(WriteError::TooSlow);
+    let writing = async {
+        let mut borrowed = Borrowed::from(pool).await?;
+        let written = store(borrowed.get(), events).await;
+        borrowed.done();
+        written
     };
-    Ok(written?)
+    Ok(timeout_at(until, writing).await.map_err(|_| WriteError::TooSlow)??)
 }
 
 /// The same on the caller's connection, and in its transaction if there is one.

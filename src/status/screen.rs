@@ -44,6 +44,10 @@ impl Status {
             seconds(self.inbox.oldest_seconds),
         ]);
         table.add_row(["inbox, waiting".to_owned(), format::integer(self.inbox.waiting), String::new()]);
+        if self.inbox.spooled > 0 {
+            let spooled = format::integer(self.inbox.spooled);
+            table.add_row(["spools of receivers".to_owned(), spooled, String::new()]);
+        }
         for tier in &self.tiers {
             let lag = (tier.dirty_buckets > 0).then_some(tier.lag_seconds);
             table.add_row([

@@ -181,6 +181,30 @@ pub const GROUPS: &[Group] = &[
             counter("tallyline_events_duplicate_total", &["provider"], "Events that had been stored before"),
             counter("tallyline_events_quarantined_total", &["reason"], "Events put into quarantine, by reason"),
             histogram("tallyline_group_commit_events", None, Buckets::Batch, &[], "Events that shared one COMMIT"),
+            counter(
+                "tallyline_spool_events_total",
+                &["outcome"],
+                "Events of the spool: spooled (acknowledged), refused (no room, or the disk failed), replayed (in the \
+                 inbox now), unreplayable (the database refuses them; in quarantine)",
+            ),
+            gauge("tallyline_spool_events", &[], "Events that wait in the spool"),
+            Metric {
+                name: "tallyline_spool_bytes",
+                kind: Kind::Gauge,
+                unit: Some(Unit::Bytes),
+                labels: &[],
+                help: "Size of the spool's files",
+            },
+            gauge_seconds(
+                "tallyline_spool_oldest_timestamp_seconds",
+                &[],
+                "When the oldest event of the spool was received; 0 when it is empty",
+            ),
+            counter(
+                "tallyline_spool_damaged_segments_total",
+                &[],
+                "Files of the spool that did not end whole; kept aside",
+            ),
         ],
     },
     Group {

@@ -1,6 +1,5 @@
 //! `tallyline inbox show`.
 
-use serde_json::json;
 use sqlx::PgPool;
 
 use super::{body_json, moment, print_body};

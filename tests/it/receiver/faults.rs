@@ -23,7 +23,7 @@ async fn refused(it: &Running, id: &str) -> Duration {
     began.elapsed()
 }
 
-async fn behind_a_proxy(mut change: impl FnMut(&mut tallyline::config::Config)) -> (Running, Proxy) {
+pub async fn behind_a_proxy(mut change: impl FnMut(&mut tallyline::config::Config)) -> (Running, Proxy) {
     let db = TestDb::new().await;
     let options = PgConnectOptions::from_str(&db.url).unwrap();
     let upstream = format!("{}:{}", options.get_host(), options.get_port());

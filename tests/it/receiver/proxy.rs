@@ -1,37 +1,85 @@
-//! Between the receiver and its database: a wire that can be cut or held.
+//! Between the receiver and its database: a wire that can be cut, can swallow
+//! everything, and can be mended.
 
 use std::net::SocketAddr;
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wire {
+    /// Bytes pass.
+    Whole,
+    /// Connections are closed, also new ones.
+    Cut,
+    /// Connections stay and nothing passes; those that were caught in it stay dead for ever.
+    Hole,
+}
 
 /// Forwards connections to `upstream`.
 pub struct Proxy {
     pub address: SocketAddr,
-    wire: AbortHandle,
+    wire: watch::Sender<Wire>,
+    task: AbortHandle,
 }
 
 impl Proxy {
     pub async fn to(upstream: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let wire = tokio::spawn(forward(listener, upstream)).abort_handle();
-        Self { address, wire }
+        let (wire, seen) = watch::channel(Wire::Whole);
+        let task = tokio::spawn(forward(listener, upstream, seen)).abort_handle();
+        Self { address, wire, task }
     }
 
-    /// Every connection is closed and none is accepted any more.
+    /// Every connection is closed, also new ones.
     pub fn cut(&self) {
-        self.wire.abort();
+        self.wire.send_replace(Wire::Cut);
+    }
+
+    /// Nothing passes any more, and nobody is told.
+    pub fn swallow(&self) {
+        self.wire.send_replace(Wire::Hole);
+    }
+
+    /// New connections pass again.
+    pub fn mend(&self) {
+        self.wire.send_replace(Wire::Whole);
     }
 }
 
-async fn forward(listener: TcpListener, upstream: String) {
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn forward(listener: TcpListener, upstream: String, wire: watch::Receiver<Wire>) {
     // Aborting this aborts what it holds.
     let mut connections = JoinSet::new();
     loop {
-        let (mut near, _) = listener.accept().await.unwrap();
-        let mut far = TcpStream::connect(&upstream).await.unwrap();
-        connections.spawn(async move { copy_bidirectional(&mut near, &mut far).await });
+        let (near, _) = listener.accept().await.unwrap();
+        connections.spawn(carry(near, upstream.clone(), wire.clone()));
+    }
+}
+
+async fn carry(mut near: TcpStream, upstream: String, mut wire: watch::Receiver<Wire>) {
+    let state = *wire.borrow_and_update();
+    if state == Wire::Whole {
+        let Ok(mut far) = TcpStream::connect(&upstream).await else { return };
+        tokio::select! {
+            _ = copy_bidirectional(&mut near, &mut far) => return,
+            changed = wire.wait_for(|state| *state != Wire::Whole) => {
+                if changed.is_ok_and(|state| *state == Wire::Cut) {
+                    return;
+                }
+            }
+        }
+    }
+    if *wire.borrow() != Wire::Cut {
+        // Open, and dead.
+        std::future::pending::<()>().await;
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::{Client, RequestBuilder, Response};
 use sqlx::{PgConnection, PgPool};
 use tallyline::config::{Config, Overrides, load};
+use tallyline::receiver::spool::Spool;
 use tallyline::receiver::{Receiver, serve};
 use tallyline::tenants::{CreatedEndpoint, CreatedTenant, NewTenant, TwilioAccount, create_tenant};
 use tallyline_model::Provider;
@@ -79,10 +80,16 @@ impl Running {
 
     /// A receiver that reaches the database through `pool`.
     pub async fn start_on(db: TestDb, pool: PgPool, config: Config) -> Self {
+        Self::start_with_spool(db, pool, config, None).await
+    }
+
+    /// The same with a spool.
+    pub async fn start_with_spool(db: TestDb, pool: PgPool, config: Config, spool: Option<Spool>) -> Self {
         let tenant = add_tenant(&mut db.pool.acquire().await.unwrap(), "a@example.test").await;
         let (shutdown, inbox_hint) = (CancellationToken::new(), Arc::new(Notify::new()));
         let config = Arc::new(config);
-        let receiver = Receiver::start(pool, Arc::clone(&config), key(), Arc::clone(&inbox_hint), shutdown.clone());
+        let receiver =
+            Receiver::start(pool, Arc::clone(&config), key(), Arc::clone(&inbox_hint), spool, shutdown.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (router, stop) = (receiver.router(), shutdown.clone());
