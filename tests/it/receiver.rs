@@ -4,6 +4,7 @@ mod door;
 mod faults;
 mod http;
 mod proxy;
+mod spool;
 mod storing;
 pub mod support;
 mod tenants;

@@ -11,7 +11,7 @@ use super::proxy::Proxy;
 use super::support::{PATIENCE, Running, answer, config, execution};
 
 /// Two seconds are promised; the rest is for a busy machine.
-const IN_TIME: Duration = Duration::from_millis(2_900);
+pub const IN_TIME: Duration = Duration::from_millis(2_900);
 
 /// A 503 with a hint when to come again, and how long it took.
 async fn refused(it: &Running, id: &str) -> Duration {
@@ -23,13 +23,19 @@ async fn refused(it: &Running, id: &str) -> Duration {
     began.elapsed()
 }
 
-pub async fn behind_a_proxy(mut change: impl FnMut(&mut tallyline::config::Config)) -> (Running, Proxy) {
-    let db = TestDb::new().await;
+/// The database's address through a proxy.
+pub async fn proxied(db: &TestDb) -> (String, Proxy) {
     let options = PgConnectOptions::from_str(&db.url).unwrap();
     let upstream = format!("{}:{}", options.get_host(), options.get_port());
     let proxy = Proxy::to(upstream.clone()).await;
     let url = db.url.replacen(&format!("@{upstream}"), &format!("@{}", proxy.address), 1);
     assert_ne!(url, db.url, "the proxy stands between");
+    (url, proxy)
+}
+
+async fn behind_a_proxy(mut change: impl FnMut(&mut tallyline::config::Config)) -> (Running, Proxy) {
+    let db = TestDb::new().await;
+    let (url, proxy) = proxied(&db).await;
     let pool = pool::connect(&PoolOptions::new(url)).await.unwrap();
     let mut config = config();
     change(&mut config);

@@ -86,6 +86,17 @@ impl Running {
     /// The same with a spool.
     pub async fn start_with_spool(db: TestDb, pool: PgPool, config: Config, spool: Option<Spool>) -> Self {
         let tenant = add_tenant(&mut db.pool.acquire().await.unwrap(), "a@example.test").await;
+        Self::start_for(tenant, db, pool, config, spool).await
+    }
+
+    /// The same for a tenant that is there.
+    pub async fn start_for(
+        tenant: CreatedTenant,
+        db: TestDb,
+        pool: PgPool,
+        config: Config,
+        spool: Option<Spool>,
+    ) -> Self {
         let (shutdown, inbox_hint) = (CancellationToken::new(), Arc::new(Notify::new()));
         let config = Arc::new(config);
         let receiver =
