@@ -5,6 +5,7 @@ mod faults;
 mod http;
 mod proxy;
 mod spool;
+mod spool_killed;
 mod storing;
 pub mod support;
 mod tenants;
