@@ -31,6 +31,7 @@ mod status;
 mod table;
 mod tenant;
 mod tenant_analysis;
+mod tenant_data;
 mod trail;
 mod verify;
 

@@ -23,4 +23,5 @@ mod schema;
 mod sent_histories;
 mod settings;
 mod telemetry;
+mod tenant_data;
 mod verify;

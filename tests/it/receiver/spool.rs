@@ -224,3 +224,24 @@ async fn an_endpoint_is_taken_from_memory_no_longer_than_told() {
     wait_until("the memory has faded", PATIENCE, async || answer(it.bolna(execution("e-2"))).await.0 == 503).await;
     it.stop().await;
 }
+
+/// An erased tenant does not come back from disk, nor from the memory of endpoints.
+///
+/// Broken by hand: without the tenant's row asked for in `store_group.sql`.
+#[tokio::test]
+async fn webhooks_of_an_erased_tenant_are_dropped_wherever_they_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let (it, proxy) = with_spool(dir.path(), LIMITS, remembering()).await;
+    assert_eq!(answer(it.bolna(execution("e-0"))).await.0, 200);
+    proxy.cut();
+    assert_eq!(answer(it.bolna(execution("e-1"))).await.0, 202);
+    let mut tx = it.db.pool.begin().await.unwrap();
+    tallyline::tenants::data::erase(&mut tx, it.tenant.user_id).await.unwrap();
+    tx.commit().await.unwrap();
+    proxy.mend();
+    drained(&it, dir.path(), 0).await;
+    assert_eq!(answer(it.bolna(execution("e-2"))).await.0, 200, "the endpoint is remembered for a while");
+    assert_eq!(answer(it.bolna("{nonsense")).await.0, 400);
+    assert_eq!(it.stored().await, (0, 0, 0));
+    it.stop().await;
+}

@@ -195,8 +195,8 @@ fn nothing_is_lost(dies_at: Option<(Step, u32)>, (acknowledged, stored): (Vec<u3
     assert!(stored.iter().all(|n| *n <= 40), "{dies_at:?}: {stored:?}");
 }
 
-/// Broken by hand: with the answer given before the event is written, what died
-/// with the process at `Appended` was acknowledged.
+/// What was acknowledged before the process died has to come out, too, and what was
+/// not must not come out twice.
 #[tokio::test]
 async fn killed_before_the_answer() {
     for dies_at in [(Step::Appended, 1), (Step::Appended, 3), (Step::Synced, 1), (Step::Synced, 2)] {
@@ -206,7 +206,8 @@ async fn killed_before_the_answer() {
     }
 }
 
-/// Broken by hand: with files removed before their COMMIT, those of `Removed` are lost.
+/// Broken by hand: with files removed before their COMMIT; with the answer given before
+/// the event is written.
 #[tokio::test]
 async fn killed_after_the_answer() {
     for dies_at in [None, Some((Step::Committed, 1)), Some((Step::Committed, 2)), Some((Step::Removed, 1))] {
