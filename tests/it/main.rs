@@ -15,6 +15,7 @@ mod inbox_cli;
 mod jobs_cli;
 mod notices;
 mod people;
+mod privacy;
 mod providers;
 mod receiver;
 mod schedules;

@@ -1,7 +1,7 @@
 //! The webhook receiver from outside: real HTTP, a real database.
 
 mod door;
-mod faults;
+pub mod faults;
 mod http;
 mod proxy;
 mod spool;
