@@ -78,6 +78,7 @@ pub struct Secrets {
 #[serde(deny_unknown_fields)]
 pub struct Receiver {
     pub max_body_bytes: usize,
+    pub max_buffered_bytes: usize,
     pub max_in_flight: usize,
     pub max_group: usize,
     pub committers: usize,

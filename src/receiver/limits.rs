@@ -6,6 +6,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::BodyExt;
 use tallyline_model::Provider;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::answer::Answer;
 use super::server::BodyDeadline;
@@ -58,26 +59,40 @@ fn parse_type(text: &str) -> Option<Kind> {
     utf8.then_some(kind)
 }
 
-/// The whole body, at most `max_bytes`.
+/// The whole body, at most `max_bytes`, and its place in the room that all bodies
+/// share: it is taken as bytes arrive, whatever length was announced.
 ///
 /// # Errors
 /// [`Answer::TooLarge`], before anything is read when the length is announced;
-/// [`Answer::SlowBody`]; [`Answer::BrokenBody`].
-pub async fn read(headers: &HeaderMap, mut body: Body, max_bytes: usize) -> Result<Bytes, Answer> {
+/// [`Answer::SlowBody`]; [`Answer::BrokenBody`]; [`Answer::Unavailable`] when there
+/// is no room.
+pub async fn read<'a>(
+    headers: &HeaderMap,
+    mut body: Body,
+    max_bytes: usize,
+    room: &'a Semaphore,
+) -> Result<(Bytes, SemaphorePermit<'a>), Answer> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > max_bytes as u64) {
         return Err(Answer::TooLarge);
     }
     let expected = usize::try_from(body.size_hint().lower()).unwrap_or(0).min(64 * 1024);
     let mut whole = BytesMut::with_capacity(expected);
+    let mut place = take(room, 0)?;
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|error| broken(&error))?.into_data() else { continue };
         if whole.len() + data.len() > max_bytes {
             return Err(Answer::TooLarge);
         }
+        place.merge(take(room, data.len())?);
         whole.extend_from_slice(&data);
     }
-    Ok(whole.freeze())
+    Ok((whole.freeze(), place))
+}
+
+fn take(room: &Semaphore, bytes: usize) -> Result<SemaphorePermit<'_>, Answer> {
+    let bytes = u32::try_from(bytes).map_err(|_| Answer::TooLarge)?;
+    room.try_acquire_many(bytes).map_err(|_| Answer::Unavailable)
 }
 
 fn broken(error: &axum::Error) -> Answer {

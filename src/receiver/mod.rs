@@ -29,7 +29,7 @@ use std::time::Duration;
 use axum::Router;
 use sqlx::PgPool;
 use tallyline_secrets::SealingKey;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -87,6 +87,7 @@ impl Receiver {
             commits,
             public_origin: config.public_origin(),
             max_body_bytes: config.receiver.max_body_bytes,
+            body_room: Semaphore::new(config.receiver.max_buffered_bytes.min(Semaphore::MAX_PERMITS)),
             acknowledge_deadline: config.receiver.acknowledge_deadline(),
             spool,
         };

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use futures::future::join_all;
 use nix::sys::signal::{Signal, kill};
@@ -130,18 +129,6 @@ impl Site {
         Some(request.send().await.ok()?.status().as_u16())
     }
 
-    /// Whether the process has ended by itself.
-    async fn is_dead(process: &mut Process) -> bool {
-        let mut ended = false;
-        let waited = tokio::time::timeout(Duration::from_secs(3), async {
-            while !ended {
-                ended = process.0.try_wait().unwrap().is_some();
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        });
-        waited.await.is_ok()
-    }
-
     /// What is in the inbox, after the spool has been drained.
     async fn stored(&self) -> Vec<u32> {
         wait_until("the spool is drained", PATIENCE, async || files(&self.spool(), "spool") == 0).await;
@@ -179,7 +166,10 @@ async fn killed_at(dies_at: Option<(Step, u32)>) -> (Vec<u32>, Vec<u32>) {
         process.0.kill().unwrap();
     }
     site.proxy.mend();
-    assert!(Site::is_dead(&mut process).await, "it has come to the step: {dies_at:?}");
+    wait_until("the process has come to its step", PATIENCE, || {
+        std::future::ready(process.0.try_wait().unwrap().is_some())
+    })
+    .await;
     drop(process);
     let _process = site.start(None).await;
     (acknowledged, site.stored().await)
