@@ -6,8 +6,6 @@ mod backfill;
 #[path = "../support/daemon.rs"]
 mod daemon;
 mod outage;
-#[path = "../it/receiver/proxy.rs"]
-mod proxy;
 
 use std::time::Duration;
 

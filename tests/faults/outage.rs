@@ -1,17 +1,14 @@
 //! The database goes away under traffic, for a while; nothing is lost, and what
 //! waited on disk is counted soon after.
 
-use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use sqlx::postgres::PgConnectOptions;
-use tallyline_testkit::{TestDb, wait_until};
+use tallyline_testkit::{Proxy, TestDb, wait_until};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::daemon::{Site, text};
-use crate::proxy::Proxy;
 
 const EVENTS_A_SECOND: u32 = 50;
 /// From the end of the outage until everything is in calls.
@@ -33,10 +30,7 @@ async fn outage(length: Duration) {
     let db = TestDb::new().await;
     let site = Site::new(&db);
     let (endpoint, secret) = tenant(&site);
-    let options = PgConnectOptions::from_str(&db.url).unwrap();
-    let upstream = format!("{}:{}", options.get_host(), options.get_port());
-    let proxy = Proxy::to(upstream.clone()).await;
-    let url = db.url.replacen(&format!("@{upstream}"), &format!("@{}", proxy.address), 1);
+    let (url, proxy) = Proxy::before(&db.url).await;
     let spool = site.file("spool");
     let variables = [("DATABASE_URL", url.as_str()), ("TALLYLINE_RECEIVER__SPOOL_DIR", spool.to_str().unwrap())];
     let _daemon = site.start_with(&variables).await;

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tallyline_secrets::signature::{standard, twilio};
-use tallyline_testkit::{TestDb, wait_until};
+use tallyline_testkit::{Proxy, TestDb, wait_until};
 
 use crate::daemon::{Site, text};
-use crate::receiver::faults::proxied;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -115,18 +114,8 @@ async fn traffic(it: &Tenant, from: u32) -> String {
     answers
 }
 
-/// Everything goes wrong that can, with logs of our own crates at their most talkative.
-///
-/// Broken by hand: with the body logged at trace level where it is received; with the
-/// database's own message logged when it refuses an event.
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_of_people_and_no_secret_is_in_logs_metrics_or_answers() {
-    let db = TestDb::new().await;
-    let site = Site::new(&db);
-    let tenant = add_tenant(&site);
-    let agent = ["agent", "add", &tenant.id, "--bolna-agent-id", "agent-1", "--name", "mkAgentName"];
-    assert!(site.run(&agent).status.success());
-    // A refusal that quotes what it refuses, as the database's own do.
+/// The database refuses some transcripts, and quotes them as its own refusals do.
+async fn refuse_some(db: &TestDb) {
     sqlx::raw_sql(
         "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
              IF NEW.content LIKE '%refuse this%' THEN
@@ -139,7 +128,21 @@ async fn nothing_of_people_and_no_secret_is_in_logs_metrics_or_answers() {
     .execute(&db.admin)
     .await
     .unwrap();
-    let (url, proxy) = proxied(&db).await;
+}
+
+/// Everything goes wrong that can, with logs of our own crates at their most talkative.
+///
+/// Broken by hand: with the body logged at trace level where it is received; with the
+/// database's own message logged when it refuses an event.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_people_and_no_secret_is_in_logs_metrics_or_answers() {
+    let db = TestDb::new().await;
+    let site = Site::new(&db);
+    let tenant = add_tenant(&site);
+    let agent = ["agent", "add", &tenant.id, "--bolna-agent-id", "agent-1", "--name", "mkAgentName"];
+    assert!(site.run(&agent).status.success());
+    refuse_some(&db).await;
+    let (url, proxy) = Proxy::before(&db.url).await;
     let spool = site.file("spool").display().to_string();
     let variables = [
         ("DATABASE_URL", url.as_str()),

@@ -1,9 +1,8 @@
 //! The webhook receiver from outside: real HTTP, a real database.
 
 mod door;
-pub mod faults;
+mod faults;
 mod http;
-mod proxy;
 mod spool;
 mod spool_killed;
 mod storing;

@@ -1,16 +1,13 @@
 //! Without its database the receiver says so in time, and loses nothing silently.
 
-use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream::FuturesUnordered;
-use sqlx::postgres::PgConnectOptions;
 use tallyline_db::pool::{self, PoolOptions};
-use tallyline_testkit::{TestDb, wait_until};
+use tallyline_testkit::{Proxy, TestDb, wait_until};
 
-use super::proxy::Proxy;
 use super::support::{PATIENCE, Running, answer, config, execution};
 
 /// Two seconds are promised; the rest is for a busy machine.
@@ -26,19 +23,9 @@ async fn refused(it: &Running, id: &str) -> Duration {
     began.elapsed()
 }
 
-/// The database's address through a proxy.
-pub async fn proxied(db: &TestDb) -> (String, Proxy) {
-    let options = PgConnectOptions::from_str(&db.url).unwrap();
-    let upstream = format!("{}:{}", options.get_host(), options.get_port());
-    let proxy = Proxy::to(upstream.clone()).await;
-    let url = db.url.replacen(&format!("@{upstream}"), &format!("@{}", proxy.address), 1);
-    assert_ne!(url, db.url, "the proxy stands between");
-    (url, proxy)
-}
-
 async fn behind_a_proxy(mut change: impl FnMut(&mut tallyline::config::Config)) -> (Running, Proxy) {
     let db = TestDb::new().await;
-    let (url, proxy) = proxied(&db).await;
+    let (url, proxy) = Proxy::before(&db.url).await;
     let pool = pool::connect(&PoolOptions::new(url)).await.unwrap();
     let mut config = config();
     change(&mut config);

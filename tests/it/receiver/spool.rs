@@ -10,10 +10,9 @@ use tallyline::config::Config;
 use tallyline::receiver::spool::{Limits, OpenError, Spool};
 use tallyline_db::pool::{self, PoolOptions};
 use tallyline_model::Provider;
-use tallyline_testkit::{TestDb, wait_until};
+use tallyline_testkit::{Proxy, TestDb, wait_until};
 
-use super::faults::{IN_TIME, proxied};
-use super::proxy::Proxy;
+use super::faults::IN_TIME;
 use super::support::{FORM, PATIENCE, Running, answer, config, execution};
 
 const LIMITS: Limits = Limits { max_bytes: 1 << 30, segment_bytes: 4096 };
@@ -36,7 +35,7 @@ fn remembering() -> Config {
 
 async fn with_spool(dir: &Path, limits: Limits, config: Config) -> (Running, Proxy) {
     let db = TestDb::new().await;
-    let (url, proxy) = proxied(&db).await;
+    let (url, proxy) = Proxy::before(&db.url).await;
     let pool = pool::connect(&PoolOptions::new(url)).await.unwrap();
     (Running::start_with_spool(db, pool, config, Some(open(dir, limits))).await, proxy)
 }
@@ -175,7 +174,7 @@ async fn the_next_process_finds_what_was_left_also_in_a_damaged_file() {
     let last = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
     let last = last.filter(|path| path.extension().is_some_and(|it| it == "spool")).max().unwrap();
     let mut torn = std::fs::read(&last).unwrap();
-    torn.extend_from_slice(&torn[18..60].to_vec());
+    torn.extend_from_within(18..60);
     std::fs::write(&last, torn).unwrap();
 
     let spool = open(dir.path(), LIMITS);

@@ -18,12 +18,10 @@ use tallyline::receiver::{Receiver, serve};
 use tallyline::tenants::CreatedTenant;
 use tallyline_db::pool::{self, PoolOptions};
 use tallyline_model::Provider;
-use tallyline_testkit::{TestDb, wait_until};
+use tallyline_testkit::{Proxy, TestDb, wait_until};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::faults::proxied;
-use super::proxy::Proxy;
 use super::spool::files;
 use super::support::{PATIENCE, add_tenant, config, endpoint, execution, key};
 
@@ -90,7 +88,7 @@ impl Site {
     async fn new() -> Self {
         let db = TestDb::new().await;
         let tenant = add_tenant(&mut db.pool.acquire().await.unwrap(), "a@example.test").await;
-        let (url, proxy) = proxied(&db).await;
+        let (url, proxy) = Proxy::before(&db.url).await;
         Self { db, tenant, proxy, url, dir: tempfile::tempdir().unwrap(), http: reqwest::Client::new() }
     }
 

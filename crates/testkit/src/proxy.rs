@@ -1,8 +1,10 @@
-//! Between the receiver and its database: a wire that can be cut, can swallow
+//! Between a process and its database: a wire that can be cut, can swallow
 //! everything, and can be mended.
 
 use std::net::SocketAddr;
+use std::str::FromStr;
 
+use sqlx::postgres::PgConnectOptions;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -18,20 +20,33 @@ enum Wire {
     Hole,
 }
 
-/// Forwards connections to `upstream`.
+/// Forwards connections; gone with everything that it holds when it is dropped.
+#[derive(Debug)]
 pub struct Proxy {
-    pub address: SocketAddr,
     wire: watch::Sender<Wire>,
     task: AbortHandle,
 }
 
 impl Proxy {
-    pub async fn to(upstream: String) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+    /// Stands in front of the server that `url` names; returns the URL by which it is
+    /// reached through the proxy. Panics when that cannot be.
+    pub async fn before(url: &str) -> (String, Self) {
+        match Self::try_before(url).await {
+            Ok(proxy) => proxy,
+            Err(error) => panic!("no proxy before the database: {error:#}"),
+        }
+    }
+
+    async fn try_before(url: &str) -> anyhow::Result<(String, Self)> {
+        let options = PgConnectOptions::from_str(url)?;
+        let upstream = format!("{}:{}", options.get_host(), options.get_port());
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address: SocketAddr = listener.local_addr()?;
+        let through = url.replacen(&format!("@{upstream}"), &format!("@{address}"), 1);
+        anyhow::ensure!(through != url, "{upstream} is not in the URL");
         let (wire, seen) = watch::channel(Wire::Whole);
         let task = tokio::spawn(forward(listener, upstream, seen)).abort_handle();
-        Self { address, wire, task }
+        Ok((through, Self { wire, task }))
     }
 
     /// Every connection is closed, also new ones.
@@ -60,7 +75,7 @@ async fn forward(listener: TcpListener, upstream: String, wire: watch::Receiver<
     // Aborting this aborts what it holds.
     let mut connections = JoinSet::new();
     loop {
-        let (near, _) = listener.accept().await.unwrap();
+        let Ok((near, _)) = listener.accept().await else { continue };
         connections.spawn(carry(near, upstream.clone(), wire.clone()));
     }
 }
