@@ -1,12 +1,14 @@
 //! What is looked at before anybody is asked who they are: type, encoding, size.
 
+use std::sync::Arc;
+
 use axum::body::{Body, HttpBody};
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::BodyExt;
 use tallyline_model::Provider;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::answer::Answer;
 use super::server::BodyDeadline;
@@ -59,19 +61,20 @@ fn parse_type(text: &str) -> Option<Kind> {
     utf8.then_some(kind)
 }
 
-/// The whole body, at most `max_bytes`, and its place in the room that all bodies
-/// share: it is taken as bytes arrive, whatever length was announced.
+/// The whole body, at most `max_bytes`, with its place in the room that all bodies
+/// share: taken as bytes arrive, whatever length was announced, and given back
+/// when nobody holds the bytes any more.
 ///
 /// # Errors
 /// [`Answer::TooLarge`], before anything is read when the length is announced;
 /// [`Answer::SlowBody`]; [`Answer::BrokenBody`]; [`Answer::Unavailable`] when there
 /// is no room.
-pub async fn read<'a>(
+pub async fn read(
     headers: &HeaderMap,
     mut body: Body,
     max_bytes: usize,
-    room: &'a Semaphore,
-) -> Result<(Bytes, SemaphorePermit<'a>), Answer> {
+    room: &Arc<Semaphore>,
+) -> Result<Bytes, Answer> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > max_bytes as u64) {
         return Err(Answer::TooLarge);
@@ -87,12 +90,24 @@ pub async fn read<'a>(
         place.merge(take(room, data.len())?);
         whole.extend_from_slice(&data);
     }
-    Ok((whole.freeze(), place))
+    Ok(Bytes::from_owner(Placed { whole, _place: place }))
 }
 
-fn take(room: &Semaphore, bytes: usize) -> Result<SemaphorePermit<'_>, Answer> {
+/// A body and its place.
+struct Placed {
+    whole: BytesMut,
+    _place: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Placed {
+    fn as_ref(&self) -> &[u8] {
+        &self.whole
+    }
+}
+
+fn take(room: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Answer> {
     let bytes = u32::try_from(bytes).map_err(|_| Answer::TooLarge)?;
-    room.try_acquire_many(bytes).map_err(|_| Answer::Unavailable)
+    Arc::clone(room).try_acquire_many_owned(bytes).map_err(|_| Answer::Unavailable)
 }
 
 fn broken(error: &axum::Error) -> Answer {

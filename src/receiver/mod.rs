@@ -87,7 +87,7 @@ impl Receiver {
             commits,
             public_origin: config.public_origin(),
             max_body_bytes: config.receiver.max_body_bytes,
-            body_room: Semaphore::new(config.receiver.max_buffered_bytes.min(Semaphore::MAX_PERMITS)),
+            body_room: Arc::new(Semaphore::new(config.receiver.max_buffered_bytes.min(Semaphore::MAX_PERMITS))),
             acknowledge_deadline: config.receiver.acknowledge_deadline(),
             spool,
         };

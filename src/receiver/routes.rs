@@ -36,7 +36,7 @@ pub struct Door {
     pub public_origin: String,
     pub max_body_bytes: usize,
     /// Bytes of bodies that may be in memory, of all requests together.
-    pub body_room: Semaphore,
+    pub body_room: Arc<Semaphore>,
     pub acknowledge_deadline: Duration,
     /// Where events wait while the database is away, if anywhere.
     pub spool: Option<Spool>,
@@ -69,7 +69,7 @@ impl Door {
     async fn receive(&self, provider: Provider, request: Request) -> Result<Answer, Answer> {
         let (parts, body) = request.into_parts();
         let kind = limits::kind(provider, &parts.headers)?;
-        let (body, _place) = limits::read(&parts.headers, body, self.max_body_bytes, &self.body_room).await?;
+        let body = limits::read(&parts.headers, body, self.max_body_bytes, &self.body_room).await?;
         metrics::histogram!(BODY_BYTES, "provider" => provider.as_str()).record(body.len() as f64);
         timeout(self.acknowledge_deadline, self.decide(provider, &parts, kind, body))
             .await

@@ -19,6 +19,8 @@ use crate::receiver::write_group::{self, WriteError};
 
 /// Between two tries.
 const REST: Duration = Duration::from_millis(500);
+/// The same when the disk fails.
+const DISK_REST: Duration = Duration::from_secs(10);
 /// For a small question to the database, such as whether it is there.
 const ANSWER: Duration = Duration::from_secs(2);
 /// For one group: nobody waits for its answer.
@@ -69,10 +71,9 @@ impl Drain {
                 round = self.round() => round,
             };
             if let Err(error) = round {
-                tracing::debug!(%error, "the spool is not drained yet");
                 tokio::select! {
                     () = shutdown.cancelled() => return,
-                    () = sleep(REST) => {}
+                    () = sleep(rest_after(&error)) => {}
                 }
             }
         }
@@ -175,6 +176,16 @@ impl Drain {
 
 async fn in_time(asking: impl Future<Output = Result<(), sqlx::Error>>) -> Result<(), DrainError> {
     Ok(timeout(ANSWER, asking).await.map_err(|_| DrainError::NoAnswer)??)
+}
+
+/// That the database is away was said once; a disk that cannot be read is for somebody to mend.
+fn rest_after(error: &DrainError) -> Duration {
+    if let DrainError::Io(_) = error {
+        tracing::error!(%error, "the spool cannot be drained");
+        return DISK_REST;
+    }
+    tracing::debug!(%error, "the spool is not drained yet");
+    REST
 }
 
 /// Groups of distinct events, in the order of their keys; of equal ones the

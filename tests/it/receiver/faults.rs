@@ -23,10 +23,15 @@ async fn refused(it: &Running, id: &str) -> Duration {
     began.elapsed()
 }
 
+/// As many as a receiver with one committer has; one that hangs is missed.
+pub fn few_connections(url: String) -> PoolOptions {
+    PoolOptions { max_connections: 3, ..PoolOptions::new(url) }
+}
+
 async fn behind_a_proxy(mut change: impl FnMut(&mut tallyline::config::Config)) -> (Running, Proxy) {
     let db = TestDb::new().await;
     let (url, proxy) = Proxy::before(&db.url).await;
-    let pool = pool::connect(&PoolOptions::new(url)).await.unwrap();
+    let pool = pool::connect(&few_connections(url)).await.unwrap();
     let mut config = config();
     change(&mut config);
     (Running::start_on(db, pool, config).await, proxy)

@@ -8,11 +8,11 @@ use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use tallyline::config::Config;
 use tallyline::receiver::spool::{Limits, OpenError, Spool};
-use tallyline_db::pool::{self, PoolOptions};
+use tallyline_db::pool;
 use tallyline_model::Provider;
 use tallyline_testkit::{Proxy, TestDb, wait_until};
 
-use super::faults::IN_TIME;
+use super::faults::{IN_TIME, few_connections};
 use super::support::{FORM, PATIENCE, Running, answer, config, execution};
 
 const LIMITS: Limits = Limits { max_bytes: 1 << 30, segment_bytes: 4096 };
@@ -36,7 +36,7 @@ fn remembering() -> Config {
 async fn with_spool(dir: &Path, limits: Limits, config: Config) -> (Running, Proxy) {
     let db = TestDb::new().await;
     let (url, proxy) = Proxy::before(&db.url).await;
-    let pool = pool::connect(&PoolOptions::new(url)).await.unwrap();
+    let pool = pool::connect(&few_connections(url)).await.unwrap();
     (Running::start_with_spool(db, pool, config, Some(open(dir, limits))).await, proxy)
 }
 
