@@ -94,8 +94,7 @@ async fn what_came_while_the_database_was_away_is_in_the_inbox_once_with_its_tim
     it.stop().await;
 }
 
-/// Connections that were caught stay dead for ever. Broken by hand: with such
-/// connections given back to the pool, no place is left in it, and the spool stays full.
+/// Connections that were caught stay dead for ever.
 #[tokio::test]
 async fn a_database_that_swallows_everything_costs_one_deadline_and_is_found_again() {
     let dir = tempfile::tempdir().unwrap();
