@@ -66,8 +66,6 @@ fn ids(list: &Value) -> Vec<i64> {
     list.as_array().unwrap().iter().map(|row| row["id"].as_i64().unwrap()).collect()
 }
 
-/// Broken by hand: without the condition on the id in `all.sql` the second page is
-/// the first again; with the body always selected it is in the output.
 #[tokio::test]
 async fn webhooks_are_listed_by_what_became_of_them_and_shown_without_their_bodies() {
     let db = TestDb::new().await;
@@ -107,8 +105,7 @@ async fn webhooks_are_listed_by_what_became_of_them_and_shown_without_their_bodi
     ends(&site, 2, &["inbox", "show", "--quarantined", "99"]);
 }
 
-/// Broken by hand: without the roll-back a dry run replays; without the delete the
-/// same entry is replayed twice; without the record the trail is empty.
+/// Broken by hand: without the roll-back a dry run replays.
 #[tokio::test]
 async fn what_is_in_quarantine_is_replayed_by_id_or_by_reason_and_leaves_a_trail() {
     let db = TestDb::new().await;
@@ -172,8 +169,6 @@ async fn what_is_in_quarantine_is_replayed_by_id_or_by_reason_and_leaves_a_trail
 
 /// Webhooks of an agent that nobody knows yet wait in quarantine, and are applied
 /// without anybody's doing when the agent is added.
-///
-/// Broken by hand: without `requeue_unknown_agent` they stay where they are.
 #[tokio::test]
 async fn events_of_an_unknown_agent_are_applied_when_it_appears() {
     let it = Running::start().await;

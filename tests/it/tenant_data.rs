@@ -73,8 +73,7 @@ fn with_input(site: &Site, arguments: &[&str], input: &str) -> Output {
 }
 
 /// Broken by hand: with one table left out of the second loop of `tally.erase_tenant`;
-/// without the refresh of the view; with the trail's details left as they were;
-/// with the condition on the tenant left out of one statement.
+/// without the refresh of the view; with the trail's details left as they were.
 #[tokio::test]
 async fn of_an_erased_tenant_nothing_is_left_but_that_it_was_erased() {
     let db = TestDb::new().await;
@@ -138,7 +137,7 @@ async fn what_the_command_cannot_reach_is_told() {
     assert_eq!(report["left"]["files"], json!(["/no/such/place/a.parquet"]));
 }
 
-/// Broken by hand: with one table left out of `tally.tenant_tables`; without the list of secrets.
+/// Broken by hand: with one column left out of the list of secrets.
 #[tokio::test]
 async fn an_export_has_every_row_of_the_tenant_and_no_secret() {
     let db = TestDb::new().await;

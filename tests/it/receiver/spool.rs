@@ -54,8 +54,7 @@ fn spooled() -> (u16, String) {
     (202, r#"{"status":"spooled"}"#.to_owned())
 }
 
-/// Broken by hand: with the time of the replay for the time of the receipt; with
-/// files removed before their COMMIT (which a killed process shows, too).
+/// Broken by hand: with the time of the replay for the time of the receipt.
 #[tokio::test]
 async fn what_came_while_the_database_was_away_is_in_the_inbox_once_with_its_time() {
     let dir = tempfile::tempdir().unwrap();
@@ -113,7 +112,7 @@ async fn a_database_that_swallows_everything_costs_one_deadline_and_is_found_aga
     it.stop().await;
 }
 
-/// Broken by hand: without the check of the room, or without the bytes of closed files in it.
+/// Broken by hand: without the check of the room.
 #[tokio::test]
 async fn what_finds_no_room_is_refused_and_what_was_acknowledged_is_kept() {
     let dir = tempfile::tempdir().unwrap();
@@ -224,8 +223,6 @@ async fn an_endpoint_is_taken_from_memory_no_longer_than_told() {
 }
 
 /// An erased tenant does not come back from disk, nor from the memory of endpoints.
-///
-/// Broken by hand: without the tenant's row asked for in `store_group.sql`.
 #[tokio::test]
 async fn webhooks_of_an_erased_tenant_are_dropped_wherever_they_wait() {
     let dir = tempfile::tempdir().unwrap();
