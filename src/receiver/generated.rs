@@ -23,6 +23,7 @@ use uuid::Uuid;
 use super::answer::Answer;
 use super::authenticate::{Claim, authenticate};
 use super::endpoints::{Endpoint, Endpoints};
+use super::limits::MAX_JSON_DEPTH;
 use super::limits::{self, Kind};
 use super::routes::{kept_headers, usable};
 use crate::tenants::{NewTenant, TwilioAccount, create_tenant};
@@ -106,7 +107,7 @@ impl World {
     async fn new() -> Self {
         let db = TestDb::new().await;
         let key = || SealingKey::new([7; 32]);
-        let endpoints = Endpoints::new(db.pool.clone(), key(), Duration::from_secs(3_600));
+        let endpoints = Endpoints::new(db.pool.clone(), key(), Duration::from_secs(3_600), Duration::ZERO);
         let (mut by_name, mut secrets) = (HashMap::new(), Vec::new());
         for n in 0..TENANTS {
             let twilio = TwilioAccount {
@@ -247,9 +248,6 @@ impl Request {
     }
 }
 
-/// As configured by default.
-const MAX_JSON_DEPTH: usize = 127;
-
 /// What the receiver would do: the steps of `Door::decide` up to where it stores.
 fn decide(world: &World, request: &Request) -> Result<(Arc<Endpoint>, MatchedKey), Answer> {
     let kind = limits::kind(request.provider, &request.headers)?;
@@ -261,7 +259,8 @@ fn decide(world: &World, request: &Request) -> Result<(Arc<Endpoint>, MatchedKey
     match authenticate(&endpoint, claim) {
         Some(matched) if known => {
             let query = url.split_once('?').map_or("", |(_, query)| query);
-            usable(&endpoint, query, &request.body, MAX_JSON_DEPTH).map_err(|no| Answer::Rejected(no.reason))?;
+            usable(request.provider, endpoint.account_sid.is_some(), query, &request.body, MAX_JSON_DEPTH)
+                .map_err(|no| Answer::Rejected(no.reason))?;
             Ok((endpoint, matched))
         }
         _ => Err(Answer::Unauthenticated(request.provider, "generated")),

@@ -14,6 +14,7 @@ pub mod front;
 pub mod histories;
 pub mod mutate;
 pub mod openai;
+mod proxy;
 pub mod schema_dump;
 mod server;
 mod template;
@@ -23,4 +24,5 @@ mod wait;
 pub mod webhook_sink;
 
 pub use database::TestDb;
+pub use proxy::Proxy;
 pub use wait::wait_until;

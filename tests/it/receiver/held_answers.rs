@@ -1,4 +1,5 @@
-//! Between the receiver and its database: a wire that can be cut or held.
+//! Between the receiver and its database: a wire that can lose the answers from a
+//! statement on, which the proxy of the test kit cannot.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,12 +8,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 
 /// Forwards connections to `upstream`.
 pub struct Proxy {
     pub address: SocketAddr,
-    wire: AbortHandle,
     marker: watch::Sender<Option<&'static str>>,
 }
 
@@ -21,13 +21,8 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (marker, marked) = watch::channel(None);
-        let wire = tokio::spawn(forward(listener, upstream, marked)).abort_handle();
-        Self { address, wire, marker }
-    }
-
-    /// Every connection is closed and none is accepted any more.
-    pub fn cut(&self) {
-        self.wire.abort();
+        tokio::spawn(forward(listener, upstream, marked));
+        Self { address, marker }
     }
 
     /// Once `marker` was sent to the other side, nothing that it says comes
