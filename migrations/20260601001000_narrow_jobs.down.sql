@@ -27,64 +27,13 @@ CREATE TABLE tally.jobs (
     deadline_at         timestamptz,
     created_at          timestamptz NOT NULL,
     last_error          text,
-    trace               text,
-    unique_key          text,
-    unique_scope        text,
-    permit_slot         int,
-    cancel_requested_at timestamptz,
-    cancel_reason       text,
-    CONSTRAINT jobs_values_check CHECK (
-        kind <> '' AND queue <> '' AND priority BETWEEN 0 AND 3 AND attempt >= 0 AND max_attempts > 0),
-    CONSTRAINT jobs_claim_check CHECK (CASE state
-        WHEN 'ready' THEN lease_id IS NULL AND claimed_generation IS NULL AND deadline_at IS NULL
-            AND permit_slot IS NULL
-        WHEN 'claimed' THEN lease_id IS NOT NULL AND claimed_generation IS NOT NULL AND deadline_at IS NOT NULL
-            AND (cancel_requested_at IS NULL) = (cancel_reason IS NULL)
-        ELSE false
-    END),
-    CONSTRAINT jobs_unique_check CHECK (CASE
-        WHEN unique_key IS NULL THEN unique_scope IS NULL
-        ELSE coalesce_key IS NULL AND unique_scope IS NOT NULL AND unique_scope IN ('waiting', 'live', 'any')
-    END)
+    trace               text
 ) WITH (
     autovacuum_vacuum_scale_factor = 0,
     autovacuum_vacuum_threshold = 2000,
     autovacuum_vacuum_cost_delay = 0,
     fillfactor = 45
 );
-ALTER SEQUENCE tally.jobs_id_seq OWNED BY tally.jobs.id;
-COMMENT ON TABLE tally.jobs IS 'Live jobs only; a job that ends leaves this table.';
-COMMENT ON COLUMN tally.jobs.priority IS '0 runs first, 3 last.';
-COMMENT ON COLUMN tally.jobs.claims IS
-    'Claims of this row so far. It only grows, so that (id, claims, lease_id) names one claim and no other.';
-COMMENT ON COLUMN tally.jobs.lost IS 'Attempts whose process disappeared, since the last generation that ended.';
-COMMENT ON COLUMN tally.jobs.requested IS
-    'Generations asked for. A claim takes all of them; a job whose key was requested meanwhile runs once more.';
-COMMENT ON COLUMN tally.jobs.permit_slot IS 'The permit of its tenant that a claim holds; null in queues without a cap.';
-COMMENT ON COLUMN tally.jobs.cancel_requested_at IS 'Only while it runs: a waiting job that is cancelled leaves at once.';
-
-INSERT INTO tally.jobs
-    (id, kind, queue, user_id, coalesce_key, payload, priority, state, run_at, attempt, max_attempts, claims, lost,
-     requested, claimed_generation, lease_id, claimed_at, deadline_at, created_at, last_error, trace, unique_key,
-     unique_scope, permit_slot, cancel_requested_at, cancel_reason)
-SELECT id, kind, queue, user_id, coalesce_key, payload, priority, state, run_at, attempt, max_attempts, claims, lost,
-    requested, claimed_generation, lease_id, claimed_at, deadline_at, created_at, last_error, trace, unique_key,
-    unique_scope, permit_slot, cancel_requested_at, cancel_reason
-FROM tally.jobs_before
-ORDER BY id;
-DROP TABLE tally.jobs_before;
-
--- Built when the rows are there.
-ALTER TABLE tally.jobs ADD CONSTRAINT jobs_pkey PRIMARY KEY (id);
-CREATE INDEX jobs_ready ON tally.jobs
-    (queue, priority, (coalesce(user_id, '00000000-0000-0000-0000-000000000000'::uuid)), kind, run_at, id)
-    WHERE state = 'ready';
-CREATE INDEX jobs_claimed ON tally.jobs (lease_id) WHERE state = 'claimed';
-CREATE INDEX jobs_to_cancel ON tally.jobs (lease_id) WHERE cancel_requested_at IS NOT NULL;
-CREATE UNIQUE INDEX jobs_coalesced ON tally.jobs (kind, user_id, coalesce_key) NULLS NOT DISTINCT
-    WHERE coalesce_key IS NOT NULL;
-GRANT SELECT, INSERT, UPDATE, DELETE ON tally.jobs TO tallyline_worker;
-
 CREATE FUNCTION tally.enqueue_job(
     kind         text,
     payload      jsonb    DEFAULT '{}',
@@ -137,6 +86,60 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION tally.request_job IS
     'Asks for a coalesced job: one row per (kind, user_id, key), whatever the number of requests. Returns its id.';
+
+-- Only now: a request depends on every column that there is when its function is
+-- made, and the columns below are dropped by those who made them.
+ALTER TABLE tally.jobs
+    ADD COLUMN unique_key text,
+    ADD COLUMN unique_scope text,
+    ADD COLUMN permit_slot int,
+    ADD COLUMN cancel_requested_at timestamptz,
+    ADD COLUMN cancel_reason text,
+    ADD CONSTRAINT jobs_values_check CHECK (
+        kind <> '' AND queue <> '' AND priority BETWEEN 0 AND 3 AND attempt >= 0 AND max_attempts > 0),
+    ADD CONSTRAINT jobs_claim_check CHECK (CASE state
+        WHEN 'ready' THEN lease_id IS NULL AND claimed_generation IS NULL AND deadline_at IS NULL
+            AND permit_slot IS NULL
+        WHEN 'claimed' THEN lease_id IS NOT NULL AND claimed_generation IS NOT NULL AND deadline_at IS NOT NULL
+            AND (cancel_requested_at IS NULL) = (cancel_reason IS NULL)
+        ELSE false
+    END),
+    ADD CONSTRAINT jobs_unique_check CHECK (CASE
+        WHEN unique_key IS NULL THEN unique_scope IS NULL
+        ELSE coalesce_key IS NULL AND unique_scope IS NOT NULL AND unique_scope IN ('waiting', 'live', 'any')
+    END);
+ALTER SEQUENCE tally.jobs_id_seq OWNED BY tally.jobs.id;
+COMMENT ON TABLE tally.jobs IS 'Live jobs only; a job that ends leaves this table.';
+COMMENT ON COLUMN tally.jobs.priority IS '0 runs first, 3 last.';
+COMMENT ON COLUMN tally.jobs.claims IS
+    'Claims of this row so far. It only grows, so that (id, claims, lease_id) names one claim and no other.';
+COMMENT ON COLUMN tally.jobs.lost IS 'Attempts whose process disappeared, since the last generation that ended.';
+COMMENT ON COLUMN tally.jobs.requested IS
+    'Generations asked for. A claim takes all of them; a job whose key was requested meanwhile runs once more.';
+COMMENT ON COLUMN tally.jobs.permit_slot IS 'The permit of its tenant that a claim holds; null in queues without a cap.';
+COMMENT ON COLUMN tally.jobs.cancel_requested_at IS 'Only while it runs: a waiting job that is cancelled leaves at once.';
+
+INSERT INTO tally.jobs
+    (id, kind, queue, user_id, coalesce_key, payload, priority, state, run_at, attempt, max_attempts, claims, lost,
+     requested, claimed_generation, lease_id, claimed_at, deadline_at, created_at, last_error, trace, unique_key,
+     unique_scope, permit_slot, cancel_requested_at, cancel_reason)
+SELECT id, kind, queue, user_id, coalesce_key, payload, priority, state, run_at, attempt, max_attempts, claims, lost,
+    requested, claimed_generation, lease_id, claimed_at, deadline_at, created_at, last_error, trace, unique_key,
+    unique_scope, permit_slot, cancel_requested_at, cancel_reason
+FROM tally.jobs_before
+ORDER BY id;
+DROP TABLE tally.jobs_before;
+
+-- Built when the rows are there.
+ALTER TABLE tally.jobs ADD CONSTRAINT jobs_pkey PRIMARY KEY (id);
+CREATE INDEX jobs_ready ON tally.jobs
+    (queue, priority, (coalesce(user_id, '00000000-0000-0000-0000-000000000000'::uuid)), kind, run_at, id)
+    WHERE state = 'ready';
+CREATE INDEX jobs_claimed ON tally.jobs (lease_id) WHERE state = 'claimed';
+CREATE INDEX jobs_to_cancel ON tally.jobs (lease_id) WHERE cancel_requested_at IS NOT NULL;
+CREATE UNIQUE INDEX jobs_coalesced ON tally.jobs (kind, user_id, coalesce_key) NULLS NOT DISTINCT
+    WHERE coalesce_key IS NOT NULL;
+GRANT SELECT, INSERT, UPDATE, DELETE ON tally.jobs TO tallyline_worker;
 
 -- From SQL: a unique job. Null when a job with the key holds it already.
 CREATE FUNCTION tally.enqueue_unique_job(
