@@ -344,30 +344,29 @@ $$;
 
 CREATE TABLE tally.jobs (
     id bigint NOT NULL,
-    kind text NOT NULL,
-    queue text NOT NULL,
-    user_id uuid,
-    coalesce_key text,
-    payload jsonb DEFAULT '{}'::jsonb NOT NULL,
-    priority smallint DEFAULT 1 NOT NULL,
-    state text DEFAULT 'ready'::text NOT NULL,
     run_at timestamp with time zone NOT NULL,
-    attempt integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    requested integer DEFAULT 1 NOT NULL,
     max_attempts integer DEFAULT 10 NOT NULL,
-    claims bigint DEFAULT 0 NOT NULL,
     lost integer DEFAULT 0 NOT NULL,
-    requested bigint DEFAULT 1 NOT NULL,
-    done bigint DEFAULT 0 NOT NULL,
-    claimed_generation bigint,
-    lease_id uuid,
+    attempt integer DEFAULT 0 NOT NULL,
+    claims bigint DEFAULT 0 NOT NULL,
+    state text DEFAULT 'ready'::text NOT NULL,
     claimed_at timestamp with time zone,
     deadline_at timestamp with time zone,
-    created_at timestamp with time zone NOT NULL,
-    last_error text,
-    trace text,
+    lease_id uuid,
+    claimed_generation integer,
+    permit_slot integer,
+    priority smallint DEFAULT 1 NOT NULL,
+    queue text NOT NULL,
+    kind text NOT NULL,
+    payload jsonb DEFAULT '{}'::jsonb NOT NULL,
+    user_id uuid,
+    coalesce_key text,
     unique_key text,
     unique_scope text,
-    permit_slot integer,
+    trace text,
+    last_error text,
     cancel_requested_at timestamp with time zone,
     cancel_reason text,
     CONSTRAINT jobs_claim_check CHECK (
@@ -387,15 +386,15 @@ WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000', au
 
 COMMENT ON TABLE tally.jobs IS 'Live jobs only; a job that ends leaves this table.';
 
-COMMENT ON COLUMN tally.jobs.priority IS '0 runs first, 3 last.';
-
-COMMENT ON COLUMN tally.jobs.claims IS 'Claims of this row so far. It only grows, so that (id, claims, lease_id) names one claim and no other.';
+COMMENT ON COLUMN tally.jobs.requested IS 'Generations that no run has answered yet. A claim takes all of them; a job whose key was requested meanwhile runs once more.';
 
 COMMENT ON COLUMN tally.jobs.lost IS 'Attempts whose process disappeared, since the last generation that ended.';
 
-COMMENT ON COLUMN tally.jobs.requested IS 'Generations asked for. A claim takes all of them; a job whose key was requested meanwhile runs once more.';
+COMMENT ON COLUMN tally.jobs.claims IS 'Claims of this row so far. It only grows, so that (id, claims, lease_id) names one claim and no other.';
 
 COMMENT ON COLUMN tally.jobs.permit_slot IS 'The permit of its tenant that a claim holds; null in queues without a cap.';
+
+COMMENT ON COLUMN tally.jobs.priority IS '0 runs first, 3 last.';
 
 COMMENT ON COLUMN tally.jobs.cancel_requested_at IS 'Only while it runs: a waiting job that is cancelled leaves at once.';
 
