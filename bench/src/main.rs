@@ -10,6 +10,7 @@ mod stage;
 
 mod fresh;
 mod histories;
+mod ingest;
 mod process;
 mod queue;
 mod rebuild;
@@ -38,6 +39,8 @@ enum Command {
     Rebuild(rebuild::Args),
     /// From the acceptance of a webhook to its figures
     Fresh(fresh::Args),
+    /// Durable webhooks a second over real sockets, beside one COMMIT a request and raw INSERTs
+    Ingest(ingest::Args),
     /// Events a second from inbox to calls, beside one transaction an event
     Process(process::Args),
     /// Jobs a second, latency, WAL and dead tuples of the job queue, beside its peers
@@ -63,6 +66,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::RollUp(args) => roll_up::run(args).await?,
         Command::Rebuild(args) => rebuild::run(args).await?,
         Command::Fresh(args) => fresh::run(args).await?,
+        Command::Ingest(args) => ingest::run(args).await?,
         Command::Process(args) => process::run(args).await?,
         Command::Queue(args) => return queue::run(args).await,
         Command::Histories(args) => histories::run(args).await?,

@@ -431,6 +431,12 @@ pub(super) const CASES: &[Case] = &[
         &["priority = -1", "priority = 4"],
         &["priority = 0", "priority = 3"],
     ),
+    case(
+        "tally.api_tokens",
+        "api_tokens_name_check",
+        &["name = ''", "name = repeat('x', 101)"],
+        &["name = 'x'", "name = repeat('é', 100)"],
+    ),
     case("tally.spools", "spools_bytes_check", &["bytes = 0"], &["bytes = 1"]),
     case("tally.spools", "spools_events_check", &["events = 0"], &["events = 1"]),
     case(
