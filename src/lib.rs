@@ -9,6 +9,7 @@ pub mod config;
 pub mod daemon;
 pub mod dashboard;
 pub mod ledger;
+pub mod operate;
 pub mod receiver;
 pub mod schedules;
 pub mod simulate;
