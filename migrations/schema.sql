@@ -344,30 +344,29 @@ $$;
 
 CREATE TABLE tally.jobs (
     id bigint NOT NULL,
-    kind text NOT NULL,
-    queue text NOT NULL,
-    user_id uuid,
-    coalesce_key text,
-    payload jsonb DEFAULT '{}'::jsonb NOT NULL,
-    priority smallint DEFAULT 1 NOT NULL,
-    state text DEFAULT 'ready'::text NOT NULL,
     run_at timestamp with time zone NOT NULL,
-    attempt integer DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    requested integer DEFAULT 1 NOT NULL,
     max_attempts integer DEFAULT 10 NOT NULL,
-    claims bigint DEFAULT 0 NOT NULL,
     lost integer DEFAULT 0 NOT NULL,
-    requested bigint DEFAULT 1 NOT NULL,
-    done bigint DEFAULT 0 NOT NULL,
-    claimed_generation bigint,
-    lease_id uuid,
+    attempt integer DEFAULT 0 NOT NULL,
+    claims bigint DEFAULT 0 NOT NULL,
+    state text DEFAULT 'ready'::text NOT NULL,
     claimed_at timestamp with time zone,
     deadline_at timestamp with time zone,
-    created_at timestamp with time zone NOT NULL,
-    last_error text,
-    trace text,
+    lease_id uuid,
+    claimed_generation integer,
+    permit_slot integer,
+    priority smallint DEFAULT 1 NOT NULL,
+    queue text NOT NULL,
+    kind text NOT NULL,
+    payload jsonb DEFAULT '{}'::jsonb NOT NULL,
+    user_id uuid,
+    coalesce_key text,
     unique_key text,
     unique_scope text,
-    permit_slot integer,
+    trace text,
+    last_error text,
     cancel_requested_at timestamp with time zone,
     cancel_reason text,
     CONSTRAINT jobs_claim_check CHECK (
@@ -387,15 +386,15 @@ WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000', au
 
 COMMENT ON TABLE tally.jobs IS 'Live jobs only; a job that ends leaves this table.';
 
-COMMENT ON COLUMN tally.jobs.priority IS '0 runs first, 3 last.';
-
-COMMENT ON COLUMN tally.jobs.claims IS 'Claims of this row so far. It only grows, so that (id, claims, lease_id) names one claim and no other.';
+COMMENT ON COLUMN tally.jobs.requested IS 'Generations that no run has answered yet. A claim takes all of them; a job whose key was requested meanwhile runs once more.';
 
 COMMENT ON COLUMN tally.jobs.lost IS 'Attempts whose process disappeared, since the last generation that ended.';
 
-COMMENT ON COLUMN tally.jobs.requested IS 'Generations asked for. A claim takes all of them; a job whose key was requested meanwhile runs once more.';
+COMMENT ON COLUMN tally.jobs.claims IS 'Claims of this row so far. It only grows, so that (id, claims, lease_id) names one claim and no other.';
 
 COMMENT ON COLUMN tally.jobs.permit_slot IS 'The permit of its tenant that a claim holds; null in queues without a cap.';
+
+COMMENT ON COLUMN tally.jobs.priority IS '0 runs first, 3 last.';
 
 COMMENT ON COLUMN tally.jobs.cancel_requested_at IS 'Only while it runs: a waiting job that is cancelled leaves at once.';
 
@@ -483,6 +482,49 @@ END $$;
 
 COMMENT ON FUNCTION tally.ensure_zone(zone_name text) IS 'Idempotent; must run before a tenant takes the zone.';
 
+CREATE FUNCTION tally.erase_tenant(tenant uuid) RETURNS TABLE(table_name text, erased bigint)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'tally'
+    AS $_$
+DECLARE
+    t record;
+    addresses text[];
+    n bigint;
+    rows jsonb := '{}';
+BEGIN
+    PERFORM FROM tally.lanes l WHERE l.user_id = tenant FOR UPDATE;
+    PERFORM FROM public.users u WHERE u.id = tenant FOR UPDATE;
+    SELECT array_agg(lower(u.email)) INTO addresses FROM public.users u WHERE u.id = tenant;
+    -- Counted before: the tenant's row takes most of them along.
+    FOR t IN SELECT * FROM tally.tenant_tables() LOOP
+        EXECUTE format('SELECT count(*) FROM %s r WHERE r.%I = $1', t.table_name, t.tenant_column) INTO n USING tenant;
+        rows := rows || jsonb_build_object(t.table_name, n);
+    END LOOP;
+    DELETE FROM public.users u WHERE u.id = tenant;
+    -- Webhooks on their way are in before this goes on, or find the tenant gone.
+    LOCK TABLE tally.inbox IN SHARE ROW EXCLUSIVE MODE;
+    FOR t IN SELECT * FROM tally.tenant_tables() LOOP
+        EXECUTE format('DELETE FROM %s r WHERE r.%I = $1', t.table_name, t.tenant_column) USING tenant;
+    END LOOP;
+
+    -- What names the tenant otherwise. The trail keeps what was done and when.
+    DELETE FROM public.login_attempts a WHERE lower(a.email) = ANY (addresses);
+    GET DIAGNOSTICS n = ROW_COUNT;
+    rows := rows || jsonb_build_object('public.login_attempts', n);
+    DELETE FROM public.password_reset_attempts a WHERE lower(a.email) = ANY (addresses);
+    GET DIAGNOSTICS n = ROW_COUNT;
+    rows := rows || jsonb_build_object('public.password_reset_attempts', n);
+    UPDATE public.phone_numbers p SET assigned_to_user_id = NULL, assigned_to_agent_id = NULL WHERE p.assigned_to_user_id = tenant;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    rows := rows || jsonb_build_object('public.phone_numbers', n);
+    UPDATE public.admin_audit_log l SET details = '{}', ip_address = NULL, user_agent = NULL
+    WHERE tenant IN (l.target_user_id, l.admin_user_id)
+      AND (l.details <> '{}' OR l.ip_address IS NOT NULL OR l.user_agent IS NOT NULL) AND l.action <> 'tenant.erase';
+    GET DIAGNOSTICS n = ROW_COUNT;
+    rows := rows || jsonb_build_object('public.admin_audit_log', n);
+    RETURN QUERY SELECT e.key, e.value::bigint FROM jsonb_each_text(rows) e WHERE e.value <> '0' ORDER BY e.key;
+END $_$;
+
 CREATE FUNCTION tally.exact_analytics(tenant uuid, bucket_grain text, from_time timestamp with time zone, to_time timestamp with time zone, by_agent boolean DEFAULT false, with_sets boolean DEFAULT false, at_most integer DEFAULT 500) RETURNS TABLE(as_of timestamp with time zone, fresh boolean, lag_seconds double precision, agent_id uuid, bucket_start timestamp with time zone, bucket_end timestamp with time zone, date date, hour integer, total_calls bigint, successful_calls bigint, voicemail_calls bigint, no_answer_calls bigint, busy_calls bigint, failed_outcome_calls bigint, cancelled_calls bigint, in_progress_calls bigint, inbound_calls bigint, outbound_calls bigint, phone_calls bigint, internet_calls bigint, unknown_source_calls bigint, total_duration_minutes bigint, leads_generated bigint, hot_leads bigint, warm_leads bigint, cold_leads bigint, unqualified_leads bigint, leads_with_company bigint, intent_score_count bigint, urgency_score_count bigint, budget_score_count bigint, fit_score_count bigint, engagement_score_count bigint, total_score_count bigint, high_intent_leads bigint, high_budget_leads bigint, urgent_leads bigint, cta_pricing_clicks bigint, cta_demo_clicks bigint, cta_followup_clicks bigint, cta_sample_clicks bigint, cta_human_escalations bigint, leads_with_cta bigint, talk_seconds bigint, credits_micros bigint, cost_micros bigint, intent_score_sum bigint, urgency_score_sum bigint, budget_score_sum bigint, fit_score_sum bigint, engagement_score_sum bigint, total_score_sum bigint, fingerprint_hi bigint, fingerprint_lo bigint, duration_p50 integer, duration_p95 integer, duration_p99 integer, distinct_contacts integer)
     LANGUAGE sql STABLE
     AS $$
@@ -500,6 +542,20 @@ CREATE FUNCTION tally.exact_analytics(tenant uuid, bucket_grain text, from_time 
         $$;
 
 COMMENT ON FUNCTION tally.exact_analytics(tenant uuid, bucket_grain text, from_time timestamp with time zone, to_time timestamp with time zone, by_agent boolean, with_sets boolean, at_most integer) IS 'Figures of the hours, days or months of a tenant''s zone that start in [from_time, to_time), equal to its calls at the instant of the statement (fresh), or, when more than at_most quarters are marked, as stored and so far behind (lag_seconds). One row at least: without figures bucket_start is null. agent_id is null unless by_agent; percentiles (seconds) and distinct_contacts are null unless with_sets.';
+
+CREATE FUNCTION tally.export_rows(tenant uuid, from_table text) RETURNS SETOF jsonb
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'tally'
+    AS $_$
+DECLARE
+    tenant_column text;
+BEGIN
+    SELECT t.tenant_column INTO STRICT tenant_column FROM tally.tenant_tables() t WHERE t.table_name = from_table;
+    RETURN QUERY EXECUTE format(
+        'SELECT to_jsonb(r) - ARRAY[''password_hash'', ''password_reset_token'', ''email_verification_token'', ''token_hash'',
+             ''refresh_token_hash'', ''secret_sha256'', ''previous_secret_sha256'', ''sealed_key'', ''previous_sealed_key'', ''sealed_api_key'']
+         FROM %s r WHERE r.%I = $1', from_table, tenant_column) USING tenant;
+END $_$;
 
 CREATE FUNCTION tally.fingerprint(fields text[]) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1489,6 +1545,19 @@ BEGIN
     FROM public.contacts WHERE user_id = NEW.user_id AND id = NEW.contact_id FOR NO KEY UPDATE;
     RETURN NEW;
 END $$;
+
+CREATE FUNCTION tally.tenant_tables() RETURNS TABLE(table_name text, tenant_column text)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog'
+    AS $$
+    SELECT format('%I.%I', n.nspname, c.relname), a.attname::text
+    FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname IN ('user_id', 'tenant') AND a.atttypid = 'uuid'::regtype
+    WHERE n.nspname IN ('public', 'tally') AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+    UNION ALL SELECT 'public.users', 'id'
+    ORDER BY 1
+$$;
 
 CREATE FUNCTION tally.touch_updated_at() RETURNS trigger
     LANGUAGE plpgsql
@@ -3312,6 +3381,19 @@ COMMENT ON COLUMN tally.schedules.catch_up_max IS 'Of missed fires that are caug
 
 COMMENT ON COLUMN tally.schedules.catch_up_within_seconds IS 'Missed fires older than this are not caught up; null: however old.';
 
+CREATE TABLE tally.spools (
+    spool_id uuid NOT NULL,
+    label text NOT NULL,
+    events bigint NOT NULL,
+    bytes bigint NOT NULL,
+    oldest_received_at timestamp with time zone NOT NULL,
+    noted_at timestamp with time zone NOT NULL,
+    CONSTRAINT spools_bytes_check CHECK ((bytes > 0)),
+    CONSTRAINT spools_events_check CHECK ((events > 0))
+);
+
+COMMENT ON TABLE tally.spools IS 'Spools that are not empty, as far as the database was told: figures lag behind the oldest event of any. The row goes when the spool is drained.';
+
 CREATE TABLE tally.user_emails (
     email_lower character varying(255) NOT NULL,
     user_id uuid NOT NULL,
@@ -3583,6 +3665,9 @@ ALTER TABLE ONLY tally.schedule_fires
 
 ALTER TABLE ONLY tally.schedules
     ADD CONSTRAINT schedules_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY tally.spools
+    ADD CONSTRAINT spools_pkey PRIMARY KEY (spool_id);
 
 ALTER TABLE ONLY tally.user_emails
     ADD CONSTRAINT user_emails_pkey PRIMARY KEY (email_lower);
@@ -4113,8 +4198,14 @@ GRANT ALL ON FUNCTION tally.enqueue_unique_job(kind text, key text, scope text, 
 REVOKE ALL ON FUNCTION tally.ensure_zone(zone_name text) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.ensure_zone(zone_name text) TO tallyline_worker;
 
+REVOKE ALL ON FUNCTION tally.erase_tenant(tenant uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.erase_tenant(tenant uuid) TO tallyline_worker;
+
 REVOKE ALL ON FUNCTION tally.exact_analytics(tenant uuid, bucket_grain text, from_time timestamp with time zone, to_time timestamp with time zone, by_agent boolean, with_sets boolean, at_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.exact_analytics(tenant uuid, bucket_grain text, from_time timestamp with time zone, to_time timestamp with time zone, by_agent boolean, with_sets boolean, at_most integer) TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.export_rows(tenant uuid, from_table text) FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.export_rows(tenant uuid, from_table text) TO tallyline_worker;
 
 REVOKE ALL ON FUNCTION tally.fingerprint(fields text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.fingerprint(fields text[]) TO tallyline_worker;
@@ -4259,6 +4350,9 @@ GRANT ALL ON FUNCTION tally.stored_figures(tenant uuid, bucket_grain text, local
 
 REVOKE ALL ON FUNCTION tally.take_last_interaction() FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.take_last_interaction() TO tallyline_worker;
+
+REVOKE ALL ON FUNCTION tally.tenant_tables() FROM PUBLIC;
+GRANT ALL ON FUNCTION tally.tenant_tables() TO tallyline_worker;
 
 REVOKE ALL ON FUNCTION tally.touch_updated_at() FROM PUBLIC;
 GRANT ALL ON FUNCTION tally.touch_updated_at() TO tallyline_worker;
@@ -4484,6 +4578,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.schedule_fires TO tallyline_wor
 GRANT SELECT,USAGE ON SEQUENCE tally.schedule_fires_fire_id_seq TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.schedules TO tallyline_worker;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.spools TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.user_emails TO tallyline_worker;
 

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::accounts::FirstRun;
 use crate::accounts::guard::Gate;
 use crate::config::{self, Config};
+use crate::receiver::spool::{Limits, Spool};
 use crate::receiver::{self, Receiver};
 use crate::{api, dashboard, schedules, telemetry};
 
@@ -214,7 +215,8 @@ async fn start_receiver(
     let connections = u32::try_from(config.receiver.committers).unwrap_or(u32::MAX).saturating_add(4);
     let pool = connect_with(config, database_url, connections).await?;
     let stored = Arc::new(Notify::new());
-    let receiver = Receiver::start(pool, Arc::clone(config), key, Arc::clone(&stored), shutdown.clone());
+    let spool = open_spool(&config.receiver)?;
+    let receiver = Receiver::start(pool, Arc::clone(config), key, Arc::clone(&stored), spool, shutdown.clone());
     let (hint, stop) = (inbox_hint.clone(), shutdown.clone());
     tasks.spawn(async move {
         loop {
@@ -225,6 +227,14 @@ async fn start_receiver(
         }
     });
     Ok(receiver)
+}
+
+fn open_spool(config: &config::Receiver) -> anyhow::Result<Option<Spool>> {
+    if config.spool_dir.is_empty() {
+        return Ok(None);
+    }
+    let limits = Limits { max_bytes: config.spool_max_bytes, segment_bytes: config.spool_segment_bytes };
+    Ok(Some(Spool::open(config.spool_dir.as_ref(), limits, Arc::new(|_| ()))?))
 }
 
 /// The worker and the scheduler; none when the process plays neither role.
@@ -284,7 +294,7 @@ fn start_runner(
 }
 
 /// Host and process id: what an operator looks for when a process holds a job.
-fn label() -> String {
+pub fn label() -> String {
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     format!("{}:{}", host.as_deref().unwrap_or("unknown"), std::process::id())
 }

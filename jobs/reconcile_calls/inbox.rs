@@ -53,6 +53,8 @@ impl Run<'_> {
             &hashes as &[&[u8]],
             &bodies as &[&[u8]],
             &headers as &[&str],
+            // Received when they are written.
+            &[] as &[Option<chrono::DateTime<chrono::Utc>>],
         )
         .fetch_all(self.pool)
         .await?;

@@ -13,18 +13,17 @@ WITH waited AS MATERIALIZED (
     SET cancel_requested_at = now(), cancel_reason = $2
     FROM held h
     WHERE j.id = h.id AND h.state = 'claimed'
-), keys AS MATERIALIZED (
-    -- In the order in which enqueuing takes them, so that neither locks the other out.
-    SELECT k.kind, k.tenant, k.key
-    FROM held h
-    JOIN tally.job_keys k ON k.kind = h.kind
-        AND k.tenant = coalesce(h.user_id, '00000000-0000-0000-0000-000000000000') AND k.key = h.unique_key
-        AND k.job_id = h.id
-    WHERE h.state = 'ready' AND h.unique_scope IN ('waiting', 'live')
-    ORDER BY k.kind, k.tenant, k.key
-    FOR UPDATE OF k
 ), unlocked AS (
-    DELETE FROM tally.job_keys k USING keys y WHERE k.kind = y.kind AND k.tenant = y.tenant AND k.key = y.key
+    -- In the order in which enqueuing takes them, so that neither locks the other out.
+    DELETE FROM tally.job_keys WHERE ctid = ANY (ARRAY(
+        SELECT k.ctid
+        FROM held h
+        JOIN tally.job_keys k ON k.kind = h.kind
+            AND k.tenant = coalesce(h.user_id, '00000000-0000-0000-0000-000000000000') AND k.key = h.unique_key
+            AND k.job_id = h.id
+        WHERE h.state = 'ready' AND h.unique_scope IN ('waiting', 'live')
+        ORDER BY k.kind, k.tenant, k.key
+        FOR UPDATE OF k))
 ), written AS (
     INSERT INTO tally.job_history (job_id, claim, kind, queue, user_id, attempt, outcome, error, queued_at, finished_at)
     SELECT id, claims, kind, queue, user_id, attempt, 'cancelled', $2, created_at, now() FROM held WHERE state = 'ready'

@@ -36,13 +36,18 @@ WITH lease AS (
     RETURNING id, kind, user_id, coalesce_key, payload, priority, run_at, attempt, claims, max_attempts, trace,
         permit_slot, unique_scope, unique_key
 ), started AS (
-    DELETE FROM tally.job_keys k
-    USING claimed c
-    WHERE c.unique_scope = 'waiting' AND k.kind = c.kind
-        AND k.tenant = coalesce(c.user_id, '00000000-0000-0000-0000-000000000000') AND k.key = c.unique_key
-        AND k.job_id = c.id
+    -- In the order in which enqueuing takes them, so that neither locks the other out.
+    DELETE FROM tally.job_keys WHERE ctid = ANY (ARRAY(
+        SELECT k.ctid
+        FROM claimed c
+        JOIN tally.job_keys k ON k.kind = c.kind
+            AND k.tenant = coalesce(c.user_id, '00000000-0000-0000-0000-000000000000') AND k.key = c.unique_key
+            AND k.job_id = c.id
+        WHERE c.unique_scope = 'waiting'
+        ORDER BY k.kind, k.tenant, k.key
+        FOR UPDATE OF k))
 )
 SELECT id AS "id!", kind AS "kind!", user_id, coalesce_key, payload AS "payload!: sqlx::types::Json<Box<RawValue>>", priority AS "priority!",
     run_at AS "run_at!", attempt AS "attempt!", claims AS "claims!", max_attempts AS "max_attempts!", trace, permit_slot,
-    extract(epoch FROM greatest(now() - run_at, interval '0'))::float8 AS "wait_seconds!"
+    date_part('epoch', greatest(now() - run_at, interval '0')) AS "wait_seconds!"
 FROM claimed

@@ -40,7 +40,7 @@ WITH report AS MATERIALIZED (
         claimed_at = NULL,
         deadline_at = NULL,
         claimed_generation = NULL,
-        done = CASE WHEN h.ended THEN h.claimed_generation ELSE h.done END,
+        requested = CASE WHEN h.ended THEN h.requested - h.claimed_generation ELSE h.requested END,
         attempt = CASE WHEN h.ended THEN 0 WHEN h.outcome IN ('interrupted', 'snoozed') THEN h.attempt - 1 ELSE h.attempt END,
         lost = CASE WHEN h.ended THEN 0 ELSE h.lost END,
         run_at = CASE
@@ -52,7 +52,7 @@ WITH report AS MATERIALIZED (
         last_error = CASE WHEN h.ended THEN NULL WHEN h.outcome = 'failed' THEN h.error ELSE h.last_error END
     FROM held h
     WHERE j.id = h.id AND NOT (h.ended AND NOT h.again)
-), settled AS MATERIALIZED (
+), settled AS NOT MATERIALIZED (
     SELECT id, claims, kind, queue, user_id, attempt, outcome, log, created_at, claimed_at, duration_ms, lease_id,
         CASE WHEN outcome = 'cancelled' THEN coalesce(cancel_reason, error) ELSE error END AS error,
         ended, permit_slot, unique_scope, unique_key
@@ -69,11 +69,16 @@ WITH report AS MATERIALIZED (
         AND p.tenant = coalesce(s.user_id, '00000000-0000-0000-0000-000000000000') AND p.slot = s.permit_slot
         AND p.job_id = s.id
 ), unlocked AS (
-    DELETE FROM tally.job_keys k
-    USING settled s
-    WHERE s.unique_scope IN ('waiting', 'live') AND s.ended AND k.kind = s.kind
-        AND k.tenant = coalesce(s.user_id, '00000000-0000-0000-0000-000000000000') AND k.key = s.unique_key
-        AND k.job_id = s.id
+    -- In the order in which enqueuing takes them, so that neither locks the other out.
+    DELETE FROM tally.job_keys WHERE ctid = ANY (ARRAY(
+        SELECT k.ctid
+        FROM settled s
+        JOIN tally.job_keys k ON k.kind = s.kind
+            AND k.tenant = coalesce(s.user_id, '00000000-0000-0000-0000-000000000000') AND k.key = s.unique_key
+            AND k.job_id = s.id
+        WHERE s.unique_scope IN ('waiting', 'live') AND s.ended
+        ORDER BY k.kind, k.tenant, k.key
+        FOR UPDATE OF k))
 ), written AS (
     INSERT INTO tally.job_history
         (job_id, claim, kind, queue, user_id, attempt, outcome, error, log, queued_at, started_at, finished_at,
@@ -90,4 +95,5 @@ WITH report AS MATERIALIZED (
     FROM held
     WHERE outcome = 'dead'
 )
-SELECT id AS "job_id!", claims AS "claim!", extract(epoch FROM now())::float8 AS "at_epoch_seconds!" FROM settled
+SELECT id AS "job_id!", claims AS "claim!", lease_id AS "lease_id!", date_part('epoch', now()) AS "at_epoch_seconds!"
+FROM settled

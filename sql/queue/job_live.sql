@@ -1,7 +1,7 @@
 -- Returns the live job $1 with the process that runs it and the key that it holds.
 SELECT j.kind, j.queue, j.user_id AS tenant,
     CASE WHEN j.state = 'claimed' THEN 'running' WHEN j.run_at <= now() THEN 'waiting' ELSE 'delayed' END AS "state!",
-    j.priority, j.attempt, j.max_attempts, j.claims, j.lost, j.requested - j.done AS "requests_open!", j.run_at,
+    j.priority, j.attempt, j.max_attempts, j.claims, j.lost, j.requested::bigint AS "requests_open!", j.run_at,
     j.created_at AS queued_at, j.claimed_at, j.deadline_at, j.last_error, j.trace, j.coalesce_key, j.unique_key,
     j.unique_scope, k.expires_at AS "unique_until?", j.permit_slot, j.cancel_requested_at, j.cancel_reason,
     j.lease_id, l.label AS "process?", j.payload,

@@ -47,7 +47,7 @@ WITH lease AS MATERIALIZED (
         claimed_at = NULL,
         deadline_at = NULL,
         claimed_generation = NULL,
-        done = CASE WHEN h.hopeless OR h.cancelled THEN h.claimed_generation ELSE h.done END,
+        requested = CASE WHEN h.hopeless OR h.cancelled THEN h.requested - h.claimed_generation ELSE h.requested END,
         attempt = CASE WHEN h.hopeless OR h.cancelled THEN 0 ELSE h.attempt END,
         lost = CASE WHEN h.hopeless OR h.cancelled THEN 0 ELSE h.lost + 1 END,
         run_at = CASE WHEN h.hopeless OR h.cancelled THEN h.run_at ELSE least(h.run_at, now()) END,
@@ -62,11 +62,16 @@ WITH lease AS MATERIALIZED (
         AND p.tenant = coalesce(h.user_id, '00000000-0000-0000-0000-000000000000') AND p.slot = h.permit_slot
         AND p.job_id = h.id
 ), unlocked AS (
-    DELETE FROM tally.job_keys k
-    USING held h
-    WHERE h.unique_scope IN ('waiting', 'live') AND (h.hopeless OR h.cancelled) AND k.kind = h.kind
-        AND k.tenant = coalesce(h.user_id, '00000000-0000-0000-0000-000000000000') AND k.key = h.unique_key
-        AND k.job_id = h.id
+    -- In the order in which enqueuing takes them, so that neither locks the other out.
+    DELETE FROM tally.job_keys WHERE ctid = ANY (ARRAY(
+        SELECT k.ctid
+        FROM held h
+        JOIN tally.job_keys k ON k.kind = h.kind
+            AND k.tenant = coalesce(h.user_id, '00000000-0000-0000-0000-000000000000') AND k.key = h.unique_key
+            AND k.job_id = h.id
+        WHERE (h.hopeless OR h.cancelled) AND h.unique_scope IN ('waiting', 'live')
+        ORDER BY k.kind, k.tenant, k.key
+        FOR UPDATE OF k))
 ), written AS (
     INSERT INTO tally.job_history
         (job_id, claim, kind, queue, user_id, attempt, outcome, error, queued_at, started_at, finished_at, lease_id)

@@ -14,6 +14,7 @@ mod customer;
 mod db;
 mod demo;
 mod follow_up;
+mod inbox;
 mod jobs;
 mod migrate;
 mod names;
@@ -31,6 +32,7 @@ mod status;
 mod table;
 mod tenant;
 mod tenant_analysis;
+mod tenant_data;
 mod trail;
 mod verify;
 
@@ -126,6 +128,9 @@ enum Command {
     /// Queues: who serves them, and how to hold them up
     #[command(subcommand)]
     Queue(queue::Command),
+    /// Webhooks as they came: what waits, what is in quarantine and why, and another try
+    #[command(subcommand)]
+    Inbox(inbox::Command),
     /// What waits, what lags, what failed, on one screen
     Status(status::Args),
     /// The embedded database server
@@ -209,6 +214,7 @@ async fn execute(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Schedule(command) => schedule::run(config, command).await,
         Command::Jobs(command) => jobs::run(config, command).await,
         Command::Queue(command) => queue::run(config, command).await,
+        Command::Inbox(command) => inbox::run(config, command).await,
         Command::Status(args) => status::run(config, args).await,
         Command::Db(command) => db::run(config, command).await,
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::context::Database;
 use super::table::{grouped, micros, table};
-use super::{Outcome, announce, provider, tenant_analysis, trail};
+use super::{Outcome, announce, provider, tenant_analysis, tenant_data, trail};
 use crate::config::Config;
 use crate::daemon::sealing_key;
 use crate::tenants::{self, CreatedEndpoint, NewTenant, Qualification, TwilioAccount};
@@ -56,6 +56,10 @@ pub(super) enum Command {
     /// Accounts at the providers, asked for what no webhook told
     #[command(subcommand)]
     Provider(provider::Command),
+    /// Write everything of a tenant to files, one for each table
+    Export(tenant_data::Export),
+    /// Remove everything of a tenant, for good
+    Erase(tenant_data::Erase),
 }
 
 #[derive(Debug, clap::Args)]
@@ -117,18 +121,30 @@ pub(super) struct Add {
 pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outcome> {
     let database = Database::open(&config).await?;
     let pool = database.pool(&config).await?;
+    let outcome = match command {
+        Command::Export(args) => tenant_data::export(&pool, args).await,
+        Command::Erase(args) => tenant_data::erase(&config, &pool, args).await,
+        command => change(&config, &pool, command).await,
+    };
+    pool.close().await;
+    database.close().await?;
+    outcome
+}
+
+/// The commands that are one transaction.
+async fn change(config: &Config, pool: &sqlx::PgPool, command: Command) -> anyhow::Result<Outcome> {
     let mut tx = pool.begin().await?;
     match command {
         Command::Add(add) => {
             let json = add.json;
-            let (settings, _) = settings::read(&pool, &Settings::default()).await?;
+            let (settings, _) = settings::read(pool, &Settings::default()).await?;
             let tenant = new_tenant(add, &settings);
             let details = json!({ "name": tenant.name, "timezone": tenant.timezone });
-            let created = tenants::create_tenant(&mut tx, &sealing_key(&config)?, tenant).await?;
+            let created = tenants::create_tenant(&mut tx, &sealing_key(config)?, tenant).await?;
             let resource = ("tenant", created.user_id.to_string());
             trail::record(&mut tx, "tenant.add", resource, created.user_id, details).await?;
             tx.commit().await?;
-            print_created(&config, created.user_id, &created.endpoints, json);
+            print_created(config, created.user_id, &created.endpoints, json);
         }
         Command::List { json } => {
             list(&mut tx, json).await?;
@@ -138,10 +154,10 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outc
             set(&mut tx, change).await?;
             tx.commit().await?;
             // Other thresholds qualify leads anew.
-            announce::jobs(&config, &pool).await;
+            announce::jobs(config, pool).await;
         }
         Command::Analysis(command) => {
-            tenant_analysis::run(&mut tx, || sealing_key(&config), read_secret, command).await?;
+            tenant_analysis::run(&mut tx, || sealing_key(config), read_secret, command).await?;
             tx.commit().await?;
         }
         Command::RotateSecret { tenant, provider, overlap_hours, from_stdin } => {
@@ -149,13 +165,13 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outc
             let supplied = if from_stdin { Some(read_secret()?) } else { None };
             let overlap = Duration::from_secs(overlap_hours.saturating_mul(3600));
             let endpoint =
-                tenants::rotate_secret(&mut tx, &sealing_key(&config)?, tenant, provider, supplied.as_deref(), overlap)
+                tenants::rotate_secret(&mut tx, &sealing_key(config)?, tenant, provider, supplied.as_deref(), overlap)
                     .await?;
             let resource = ("endpoint", endpoint.endpoint.clone());
             let details = json!({ "provider": provider.as_str(), "overlap_hours": overlap_hours });
             trail::record(&mut tx, "endpoint.rotate_secret", resource, tenant, details).await?;
             tx.commit().await?;
-            print_created(&config, tenant, &[endpoint], false);
+            print_created(config, tenant, &[endpoint], false);
         }
         Command::AllowIps { tenant, provider, addresses, any } => {
             let provider = parse_provider(&provider)?;
@@ -167,12 +183,11 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outc
             println!("{provider} may send from {}", allowed.map_or("everywhere".to_owned(), |list| list.join(" ")));
         }
         Command::Provider(command) => {
-            provider::run(&mut tx, &config, command).await?;
+            provider::run(&mut tx, config, command).await?;
             tx.commit().await?;
         }
+        Command::Export(_) | Command::Erase(_) => anyhow::bail!("no command of one transaction"),
     }
-    pool.close().await;
-    database.close().await?;
     Ok(Outcome::Fine)
 }
 

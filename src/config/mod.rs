@@ -95,6 +95,10 @@ pub struct Receiver {
     pub committers: usize,
     pub acknowledge_deadline_milliseconds: u64,
     pub endpoint_cache_seconds: u64,
+    pub spool_dir: String,
+    pub spool_max_bytes: u64,
+    pub spool_segment_bytes: u64,
+    pub endpoint_stale_seconds: u64,
 }
 
 /// The drain `process_call_events`.

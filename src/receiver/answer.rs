@@ -20,6 +20,8 @@ pub enum Answer {
     Accepted,
     /// Durable, since an earlier time.
     Duplicate,
+    /// Durable on this machine's disk, until the database is back.
+    Spooled,
     /// No such endpoint, or not its provider: the two look the same. The reason
     /// says whether anything was presented as a proof.
     Unauthenticated(Provider, &'static str),
@@ -55,6 +57,7 @@ impl Answer {
         match self {
             Self::Accepted => "accepted",
             Self::Duplicate => "duplicate",
+            Self::Spooled => "spooled",
             Self::Unauthenticated(..) => "unauthenticated",
             Self::Forbidden => "forbidden",
             Self::Rejected(_) => "rejected",
@@ -72,7 +75,7 @@ impl Answer {
     /// Label of the refusals' counter; `None` for what was not refused.
     pub fn reason(self) -> Option<&'static str> {
         Some(match self {
-            Self::Accepted | Self::Duplicate => return None,
+            Self::Accepted | Self::Duplicate | Self::Spooled => return None,
             Self::Unauthenticated(_, reason) | Self::Rejected(reason) | Self::Unsupported(reason) => reason,
             Self::Forbidden => "address",
             Self::BrokenBody => "broken_body",
@@ -91,6 +94,7 @@ impl Answer {
     fn status(self) -> StatusCode {
         match self {
             Self::Accepted | Self::Duplicate => StatusCode::OK,
+            Self::Spooled => StatusCode::ACCEPTED,
             Self::Unauthenticated(Provider::Twilio, _) | Self::Forbidden => StatusCode::FORBIDDEN,
             Self::Unauthenticated(Provider::Bolna | Provider::Analysis, _) => StatusCode::UNAUTHORIZED,
             Self::Rejected(_) | Self::BrokenBody => StatusCode::BAD_REQUEST,
@@ -109,6 +113,7 @@ impl Answer {
         match self {
             Self::Accepted => Some(r#"{"status":"accepted"}"#.to_owned()),
             Self::Duplicate => Some(r#"{"status":"duplicate"}"#.to_owned()),
+            Self::Spooled => Some(r#"{"status":"spooled"}"#.to_owned()),
             // A reason is a name of ours: nothing in it needs escaping.
             Self::Rejected(reason) => Some(format!(r#"{{"error":"{reason}"}}"#)),
             _ => None,

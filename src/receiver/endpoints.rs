@@ -8,12 +8,14 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use tallyline_model::Provider;
 use tallyline_secrets::{SealingError, SealingKey};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::connection::Borrowed;
 use super::networks::Networks;
 
 /// Most endpoints remembered; the unknown ones have a memory of their own, so
@@ -69,6 +71,13 @@ impl Endpoint {
         (self.now_unix_seconds + self.looked_up_at.elapsed().as_secs_f64()) as i64
     }
 
+    /// The database's time now, reckoned from when the endpoint was looked up: it
+    /// need not be there. A clock that is set meanwhile changes nothing.
+    pub fn now(&self) -> DateTime<Utc> {
+        let seconds = self.now_unix_seconds + self.looked_up_at.elapsed().as_secs_f64();
+        DateTime::from_timestamp_micros((seconds * 1e6) as i64).unwrap_or(DateTime::UNIX_EPOCH)
+    }
+
     /// An endpoint that nobody knows the keys of: an unknown address is checked
     /// against it, so that it costs and looks the same as a wrong secret.
     fn decoy(provider: Provider) -> Self {
@@ -104,6 +113,7 @@ pub struct Endpoints {
     pool: PgPool,
     key: SealingKey,
     keep: Duration,
+    keep_stale: Duration,
     known: Mutex<HashMap<Key, Slot>>,
     unknown: Mutex<HashMap<Key, Slot>>,
     lookups: [tokio::sync::Mutex<()>; LOOKUPS],
@@ -115,8 +125,9 @@ pub struct Endpoints {
 const DECOY: &str = "decoy";
 
 impl Endpoints {
-    /// Remembers an endpoint, and that a name is none, for `keep`.
-    pub fn new(pool: PgPool, key: SealingKey, keep: Duration) -> Self {
+    /// Remembers an endpoint, and that a name is none, for `keep`; an endpoint for
+    /// [`Endpoints::recall`] for `keep_stale`.
+    pub fn new(pool: PgPool, key: SealingKey, keep: Duration, keep_stale: Duration) -> Self {
         let decoy = |provider| Arc::new(Endpoint::decoy(provider));
         // Sealing fails of texts of gigabytes only; nothing but time hangs on this one.
         let sealed_decoy = key.seal(DECOY, &unknown_key()).unwrap_or_default();
@@ -125,6 +136,7 @@ impl Endpoints {
             key,
             sealed_decoy,
             keep,
+            keep_stale: keep_stale.max(keep),
             known: Mutex::default(),
             unknown: Mutex::default(),
             lookups: Default::default(),
@@ -172,6 +184,14 @@ impl Endpoints {
         Ok(found)
     }
 
+    /// The endpoint as it was when it was last looked up, if that is not too long
+    /// ago; for when it cannot be looked up.
+    pub fn recall(&self, provider: Provider, name: &str) -> Option<Arc<Endpoint>> {
+        let memory = lock(&self.known);
+        let (since, found) = memory.get(&(provider, name.to_owned()))?;
+        found.clone().filter(|_| since.elapsed() < self.keep_stale)
+    }
+
     fn remembered(&self, key: &Key) -> Option<Option<Arc<Endpoint>>> {
         // Both are looked into, so that what is found in the first takes no less.
         let [known, unknown] = [&self.known, &self.unknown].map(|memory| {
@@ -184,7 +204,7 @@ impl Endpoints {
 
     fn remember(&self, memory: &mut HashMap<Key, Slot>, most: usize, key: Key, found: Option<Arc<Endpoint>>) {
         if memory.len() >= most {
-            memory.retain(|_, (since, _)| since.elapsed() < self.keep);
+            memory.retain(|_, (since, _)| since.elapsed() < self.keep_stale);
         }
         if memory.len() >= most {
             memory.clear();
@@ -194,10 +214,12 @@ impl Endpoints {
 
     async fn load(&self, provider: Provider, name: &str) -> Result<Option<Endpoint>, LookupError> {
         let (no_hash, no_key) = ([0; 32], &self.sealed_decoy);
+        let mut borrowed = Borrowed::from(&self.pool).await?;
         let row =
             sqlx::query_file!("sql/receiver/find_endpoint.sql", name, provider.as_str(), &no_hash[..], &no_key[..])
-                .fetch_one(&self.pool)
+                .fetch_one(borrowed.get())
                 .await?;
+        borrowed.done();
         let context = if row.user_id.is_some() { name } else { DECOY };
         let (current, previous) = match provider {
             Provider::Bolna => (row.secret_sha256, row.previous_secret_sha256),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use tallyline_model::Provider;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
@@ -35,6 +36,9 @@ pub struct NewEvent {
     pub body: Bytes,
     /// A JSON object with the headers that matter.
     pub headers: String,
+    /// By the database's clock, for what was received before it is written here;
+    /// `None`: now, when it is written.
+    pub received_at: Option<DateTime<Utc>>,
 }
 
 impl NewEvent {
@@ -55,10 +59,13 @@ pub enum Stored {
 /// Why an event was not stored, as far as is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// The database is away or slow, or too many are waiting. The event may have
-    /// been stored after all; sending it again is harmless.
+    /// The database is away or slow. The event may have been stored after all;
+    /// sending it again is harmless.
     #[error("the event could not be stored in time")]
     Unavailable,
+    /// Too many are waiting.
+    #[error("too many events are waiting")]
+    Overloaded,
     /// The database will never take this event.
     #[error("the database refuses the event")]
     Refused,
@@ -122,7 +129,7 @@ impl GroupCommit {
     /// When the queue is full or the group could not be written.
     pub async fn store(&self, event: NewEvent) -> Result<Stored, StoreError> {
         let (answer, answered) = oneshot::channel();
-        self.queue.try_send(Waiting { event, answer }).map_err(|_| StoreError::Unavailable)?;
+        self.queue.try_send(Waiting { event, answer }).map_err(|_| StoreError::Overloaded)?;
         answered.await.unwrap_or(Err(StoreError::Unavailable))
     }
 }

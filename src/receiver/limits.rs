@@ -61,45 +61,40 @@ fn parse_type(text: &str) -> Option<Kind> {
     utf8.then_some(kind)
 }
 
-/// A body, and its part of the memory that all bodies together may take.
-pub struct Buffered {
-    pub bytes: Bytes,
-    _memory: Option<OwnedSemaphorePermit>,
-}
-
-/// The whole body, at most `max_bytes`; each byte takes a permit of `memory`.
+/// The whole body, at most `max_bytes`, with its place in the room that all bodies
+/// share: taken as bytes arrive, whatever length was announced, and given back
+/// when nobody holds the bytes any more.
 ///
 /// # Errors
 /// [`Answer::TooLarge`], before anything is read when the length is announced;
-/// [`Answer::Full`]; [`Answer::SlowBody`]; [`Answer::BrokenBody`].
+/// [`Answer::SlowBody`]; [`Answer::BrokenBody`]; [`Answer::Full`] when there is no
+/// room.
 pub async fn read(
     headers: &HeaderMap,
     mut body: Body,
     max_bytes: usize,
-    memory: &Arc<Semaphore>,
-) -> Result<Buffered, Answer> {
+    room: &Arc<Semaphore>,
+) -> Result<Bytes, Answer> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > max_bytes as u64) {
         return Err(Answer::TooLarge);
     }
     let expected = usize::try_from(body.size_hint().lower()).unwrap_or(0).min(64 * 1024);
     let mut whole = BytesMut::with_capacity(expected);
-    let mut taken: Option<OwnedSemaphorePermit> = None;
+    let mut place = take(room, 0)?;
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|error| broken(&error))?.into_data() else { continue };
         if whole.len() + data.len() > max_bytes {
             return Err(Answer::TooLarge);
         }
-        let bytes = u32::try_from(data.len()).map_err(|_| Answer::TooLarge)?;
-        let more = Arc::clone(memory).try_acquire_many_owned(bytes).map_err(|_| Answer::Full)?;
-        match &mut taken {
-            Some(taken) => taken.merge(more),
-            None => taken = Some(more),
-        }
+        place.merge(take(room, data.len())?);
         whole.extend_from_slice(&data);
     }
-    Ok(Buffered { bytes: whole.freeze(), _memory: taken })
+    Ok(Bytes::from_owner(Placed { whole, _place: place }))
 }
+
+/// What the parser takes at most.
+pub const MAX_JSON_DEPTH: usize = 127;
 
 /// Whether JSON opens more objects and arrays inside each other than `max`. What
 /// is no JSON gets some answer; the parser says so later.
@@ -121,6 +116,23 @@ pub fn is_deeper_than(json: &[u8], max: usize) -> bool {
         }
     }
     false
+}
+
+/// A body and its place.
+struct Placed {
+    whole: BytesMut,
+    _place: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Placed {
+    fn as_ref(&self) -> &[u8] {
+        &self.whole
+    }
+}
+
+fn take(room: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Answer> {
+    let bytes = u32::try_from(bytes).map_err(|_| Answer::TooLarge)?;
+    Arc::clone(room).try_acquire_many_owned(bytes).map_err(|_| Answer::Full)
 }
 
 fn broken(error: &axum::Error) -> Answer {

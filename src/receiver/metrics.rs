@@ -20,6 +20,16 @@ pub const EVENTS_DUPLICATE: &str = "tallyline_events_duplicate_total";
 pub const EVENTS_QUARANTINED: &str = "tallyline_events_quarantined_total";
 /// Events that shared one COMMIT.
 pub const GROUP_EVENTS: &str = "tallyline_group_commit_events";
+/// Events of the spool by `outcome`.
+pub const SPOOL_OUTCOMES: &str = "tallyline_spool_events_total";
+/// Events that wait in the spool.
+pub const SPOOL_EVENTS: &str = "tallyline_spool_events";
+/// Size of the spool's files.
+pub const SPOOL_BYTES: &str = "tallyline_spool_bytes";
+/// When the oldest event of the spool was received, 0 when there is none.
+pub const SPOOL_OLDEST: &str = "tallyline_spool_oldest_timestamp_seconds";
+/// Files of the spool that did not end whole.
+pub const SPOOL_DAMAGED: &str = "tallyline_spool_damaged_segments_total";
 
 /// Tells the installed recorder what each metric means.
 pub fn describe() {

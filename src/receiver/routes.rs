@@ -27,6 +27,7 @@ use super::limits::{self, Kind};
 use super::metrics::{BODY_BYTES, PREVIOUS_SECRET, REFUSALS, REQUEST_DURATION, REQUESTS};
 use super::networks::Networks;
 use super::shares::Shares;
+use super::spool::Spool;
 use super::{client, form, quarantine};
 
 /// What the handlers share.
@@ -38,10 +39,12 @@ pub struct Door {
     pub trusted_proxies: Networks,
     pub shares: Arc<Shares>,
     pub max_body_bytes: usize,
-    /// Bytes that bodies may still take.
-    pub memory: Arc<Semaphore>,
+    /// Bytes of bodies that may be in memory, of all requests together.
+    pub body_room: Arc<Semaphore>,
     pub max_json_depth: usize,
     pub acknowledge_deadline: Duration,
+    /// Where events wait while the database is away, if anywhere.
+    pub spool: Option<Spool>,
 }
 
 /// The three webhook routes. Every other method than POST is answered 405.
@@ -86,10 +89,9 @@ impl Door {
     async fn receive(&self, provider: Provider, request: Request) -> Result<Answer, Answer> {
         let (parts, body) = request.into_parts();
         let kind = limits::kind(provider, &parts.headers)?;
-        // Its memory is given back when the answer is known.
-        let body = limits::read(&parts.headers, body, self.max_body_bytes, &self.memory).await?;
-        metrics::histogram!(BODY_BYTES, "provider" => provider.as_str()).record(body.bytes.len() as f64);
-        timeout(self.acknowledge_deadline, self.decide(provider, &parts, kind, body.bytes.clone()))
+        let body = limits::read(&parts.headers, body, self.max_body_bytes, &self.body_room).await?;
+        metrics::histogram!(BODY_BYTES, "provider" => provider.as_str()).record(body.len() as f64);
+        timeout(self.acknowledge_deadline, self.decide(provider, &parts, kind, body))
             .await
             .unwrap_or(Err(Answer::Unavailable))
     }
@@ -101,7 +103,8 @@ impl Door {
         }
         // Only who is authentic takes of the tenant's share.
         let _place = self.shares.admit(endpoint.user_id).map_err(Answer::Limited)?;
-        if let Err(unusable) = self.usable(&endpoint, parts, &body) {
+        let (query, account_known) = (parts.uri.query().unwrap_or_default(), endpoint.account_sid.is_some());
+        if let Err(unusable) = usable(provider, account_known, query, &body, self.max_json_depth) {
             return self.refuse(&endpoint, unusable.reason, &unusable.detail, &body).await;
         }
         let event = NewEvent {
@@ -110,28 +113,10 @@ impl Door {
             endpoint: Arc::clone(&endpoint.name),
             body_sha256: Sha256::digest(&body).into(),
             headers: kept_headers(&parts.headers, matched),
+            received_at: None,
             body,
         };
         self.store(&endpoint, event).await
-    }
-
-    /// Whether an event can be made of an authentic body, as far as the door looks.
-    fn usable(&self, endpoint: &Endpoint, parts: &Parts, body: &[u8]) -> Result<(), Unusable> {
-        if endpoint.provider == Provider::Twilio {
-            usable_id(endpoint.provider, body).map_err(Unusable::from)?;
-            let sent = form::Sent { query: parts.uri.query().unwrap_or_default(), form: body };
-            if endpoint.account_sid.is_some() && !form::names_one_account(body) {
-                return Err(Unusable::new("no_account", "the form names no AccountSid, or two"));
-            }
-            if let Some(lost) = sent.lost_field() {
-                return Err(Unusable::new("recut", &format!("what was signed speaks of {lost}, the form does not")));
-            }
-            return Ok(());
-        }
-        if limits::is_deeper_than(body, self.max_json_depth) {
-            return Err(Reject::NotJson.into());
-        }
-        usable_id(endpoint.provider, body).map_err(Unusable::from)
     }
 
     /// The endpoint and the key that matched. An endpoint that does not exist is
@@ -145,7 +130,7 @@ impl Door {
     ) -> Result<(Arc<Endpoint>, MatchedKey), Answer> {
         let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
         let name = uri.path().rsplit('/').next().unwrap_or_default();
-        let found = self.endpoints.find(provider, name).await.map_err(|error| lookup_failed(&error))?;
+        let found = self.find(provider, name).await?;
         let known = found.is_some();
         let endpoint = found.unwrap_or_else(|| self.endpoints.decoy(provider));
         let path_and_query = uri.path_and_query().map_or(uri.path(), |whole| whole.as_str());
@@ -165,13 +150,43 @@ impl Door {
         client::address(peer.ip(), &parts.headers, &self.trusted_proxies)
     }
 
+    /// The endpoint; with a spool, from memory while the database is away.
+    async fn find(&self, provider: Provider, name: &str) -> Result<Option<Arc<Endpoint>>, Answer> {
+        let Some(spool) = &self.spool else {
+            return self.endpoints.find(provider, name).await.map_err(|error| lookup_failed(&error));
+        };
+        if !spool.is_database_away() {
+            match timeout(self.acknowledge_deadline / 4, self.endpoints.find(provider, name)).await {
+                Ok(Ok(found)) => return Ok(found),
+                Ok(Err(error @ LookupError::Sealing(_))) => return Err(lookup_failed(&error)),
+                Ok(Err(LookupError::Database(_))) | Err(_) => spool.database_is_away(),
+            }
+        }
+        self.endpoints.recall(provider, name).map(Some).ok_or(Answer::Unavailable)
+    }
+
     async fn store(&self, endpoint: &Endpoint, event: NewEvent) -> Result<Answer, Answer> {
         let body = event.body.clone();
-        match self.commits.store(event).await {
-            Ok(stored) => Ok(stored.into()),
-            Err(StoreError::Unavailable) => Err(Answer::Unavailable),
-            Err(StoreError::Refused) => self.refuse(endpoint, "not_storable", "", &body).await,
+        let stored = match &self.spool {
+            None => self.commits.store(event).await.map(Answer::from),
+            Some(spool) => self.store_or_spool(spool, endpoint, event).await,
+        };
+        match stored {
+            Ok(answer) => Ok(answer),
+            Err(StoreError::Unavailable | StoreError::Overloaded) => Err(Answer::Unavailable),
+            Err(StoreError::Refused) => self.refuse(endpoint, quarantine::NOT_STORABLE, "", &body).await,
         }
+    }
+
+    async fn store_or_spool(&self, spool: &Spool, endpoint: &Endpoint, event: NewEvent) -> Result<Answer, StoreError> {
+        let spooled = NewEvent { received_at: Some(endpoint.now()), ..event.clone() };
+        if !spool.is_database_away() {
+            match timeout(self.acknowledge_deadline / 2, self.commits.store(event)).await {
+                Ok(Err(StoreError::Unavailable)) | Err(_) => spool.database_is_away(),
+                Ok(stored) => return stored.map(Answer::from),
+            }
+        }
+        spool.append(spooled).await.map(|()| Answer::Spooled).map_err(|_| StoreError::Unavailable)
     }
 
     async fn refuse(
@@ -188,10 +203,41 @@ impl Door {
     }
 }
 
+/// Whether an event can be made of an authentic body, as far as the door looks.
+/// `account_known`: whether the endpoint's account at Twilio is; `query`: of the
+/// address that was signed.
+///
+/// # Errors
+/// Why not.
+pub fn usable(
+    provider: Provider,
+    account_known: bool,
+    query: &str,
+    body: &[u8],
+    max_json_depth: usize,
+) -> Result<(), Unusable> {
+    if provider == Provider::Twilio {
+        usable_id(provider, body).map_err(Unusable::from)?;
+        if account_known && !form::names_one_account(body) {
+            return Err(Unusable::new("no_account", "the form names no AccountSid, or two"));
+        }
+        if let Some(lost) = (form::Sent { query, form: body }).lost_field() {
+            return Err(Unusable::new("recut", &format!("what was signed speaks of {lost}, the form does not")));
+        }
+        return Ok(());
+    }
+    if limits::is_deeper_than(body, max_json_depth) {
+        return Err(Reject::NotJson.into());
+    }
+    usable_id(provider, body).map_err(Unusable::from)
+}
+
 /// Why no event can be made of a body.
-struct Unusable {
-    reason: &'static str,
-    detail: String,
+#[derive(Debug)]
+pub struct Unusable {
+    pub reason: &'static str,
+    /// A sentence without anything of the body.
+    pub detail: String,
 }
 
 impl Unusable {
@@ -233,7 +279,7 @@ fn unavailable(error: &sqlx::Error) -> Answer {
 }
 
 /// Headers that help to explain an event later; none that holds a secret.
-fn kept_headers(headers: &HeaderMap, matched: MatchedKey) -> String {
+pub fn kept_headers(headers: &HeaderMap, matched: MatchedKey) -> String {
     const NAMES: [&str; 4] = ["content-type", "user-agent", "i-twilio-idempotency-token", "webhook-id"];
     let mut kept = serde_json::Map::new();
     for name in NAMES {

@@ -66,6 +66,8 @@ pub struct Inbox {
     pub ready: i64,
     /// Waiting for the execution of their call, or for their next try.
     pub waiting: i64,
+    /// On receivers' disks since the database was away.
+    pub spooled: i64,
     pub oldest_seconds: Option<f64>,
 }
 
@@ -144,6 +146,8 @@ pub struct Schedule {
 pub struct Quarantine {
     pub reason: String,
     pub events: i64,
+    /// For how long the oldest of them has been there.
+    pub oldest_seconds: f64,
 }
 
 /// Deliveries of notifications to endpoints that are enabled.

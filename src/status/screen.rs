@@ -44,6 +44,10 @@ impl Status {
             seconds(self.inbox.oldest_seconds),
         ]);
         table.add_row(["inbox, waiting".to_owned(), format::integer(self.inbox.waiting), String::new()]);
+        if self.inbox.spooled > 0 {
+            let spooled = format::integer(self.inbox.spooled);
+            table.add_row(["spools of receivers".to_owned(), spooled, String::new()]);
+        }
         for tier in &self.tiers {
             let lag = (tier.dirty_buckets > 0).then_some(tier.lag_seconds);
             table.add_row([
@@ -143,9 +147,10 @@ impl Status {
     }
 
     fn quarantine_lines(&self) -> Option<Table> {
-        let mut table = table(["reason", "events"], 1);
+        let mut table = table(["reason", "events", "oldest"], 1);
         for q in &self.quarantine {
-            table.add_row([q.reason.clone(), format::integer(q.events)]);
+            let oldest = format::duration(q.oldest_seconds as i64);
+            table.add_row([q.reason.clone(), format::integer(q.events), oldest]);
         }
         (!self.quarantine.is_empty()).then_some(table)
     }

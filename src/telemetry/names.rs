@@ -110,6 +110,7 @@ pub const DIRTY_BUCKETS: &str = "tallyline_rollup_dirty_buckets";
 pub const FAILING_BUCKETS: &str = "tallyline_rollup_failing_buckets";
 pub const ROLLUP_LAG: &str = "tallyline_rollup_lag_seconds";
 pub const QUARANTINE: &str = "tallyline_quarantine_events";
+pub const QUARANTINE_OLDEST: &str = "tallyline_quarantine_oldest_seconds";
 pub const NOTIFICATION_DELIVERIES: &str = "tallyline_notification_deliveries";
 pub const NOTIFICATION_OLDEST_DUE: &str = "tallyline_notification_oldest_due_seconds";
 pub const KPI_AGE: &str = "tallyline_kpi_view_age_seconds";
@@ -197,6 +198,30 @@ pub const GROUPS: &[Group] = &[
             counter("tallyline_events_duplicate_total", &["provider"], "Events that had been stored before"),
             counter("tallyline_events_quarantined_total", &["reason"], "Events put into quarantine, by reason"),
             histogram("tallyline_group_commit_events", None, Buckets::Batch, &[], "Events that shared one COMMIT"),
+            counter(
+                "tallyline_spool_events_total",
+                &["outcome"],
+                "Events of the spool: spooled (acknowledged), refused (no room, or the disk failed), replayed (in the \
+                 inbox now), unreplayable (the database refuses them; in quarantine)",
+            ),
+            gauge("tallyline_spool_events", &[], "Events that wait in the spool"),
+            Metric {
+                name: "tallyline_spool_bytes",
+                kind: Kind::Gauge,
+                unit: Some(Unit::Bytes),
+                labels: &[],
+                help: "Size of the spool's files",
+            },
+            gauge_seconds(
+                "tallyline_spool_oldest_timestamp_seconds",
+                &[],
+                "When the oldest event of the spool was received; 0 when it is empty",
+            ),
+            counter(
+                "tallyline_spool_damaged_segments_total",
+                &[],
+                "Files of the spool that did not end whole; kept aside",
+            ),
         ],
     },
     Group {
@@ -447,6 +472,11 @@ pub const GROUPS: &[Group] = &[
             gauge(FAILING_BUCKETS, &["tier"], "Buckets whose last recomputation failed: their figures stand still"),
             gauge_seconds(ROLLUP_LAG, &["tier"], "Age of the oldest mark; 0 when there is none"),
             gauge(QUARANTINE, &["reason"], "Events in quarantine, by reason"),
+            gauge_seconds(
+                QUARANTINE_OLDEST,
+                &["reason"],
+                "For how long the oldest event of that reason has been in quarantine; 0 when there is none",
+            ),
             gauge(
                 NOTIFICATION_DELIVERIES,
                 &["state"],

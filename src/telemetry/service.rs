@@ -88,7 +88,9 @@ impl Exporter {
     fn export(&mut self, status: &Status) {
         pipeline(status);
         let reasons = status.quarantine.iter().map(|q| (&q.reason, q.events as f64));
-        labelled(names::QUARANTINE, "reason", &mut self.reasons, reasons);
+        labelled(names::QUARANTINE, "reason", &mut self.reasons.clone(), reasons);
+        let oldest = status.quarantine.iter().map(|q| (&q.reason, q.oldest_seconds.max(0.0)));
+        labelled(names::QUARANTINE_OLDEST, "reason", &mut self.reasons, oldest);
         let dead = status.dead_jobs.iter().map(|d| (&d.job, d.dead as f64));
         labelled(names::JOBS_DEAD, "job", &mut self.dead, dead);
         self.queues(status);

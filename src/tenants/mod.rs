@@ -6,6 +6,7 @@ mod analysis;
 mod create;
 pub mod credits;
 pub mod customers;
+pub mod data;
 mod endpoints;
 mod error;
 mod follow_ups;

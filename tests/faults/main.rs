@@ -5,6 +5,7 @@
 mod backfill;
 #[path = "../support/daemon.rs"]
 mod daemon;
+mod outage;
 
 use std::time::Duration;
 

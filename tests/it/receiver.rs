@@ -3,9 +3,11 @@
 mod bad_input;
 mod door;
 mod faults;
+mod held_answers;
 mod http;
 mod limits;
-pub mod proxy;
+mod spool;
+mod spool_killed;
 mod storing;
 pub mod support;
 mod tenants;

@@ -47,6 +47,9 @@ pub struct Args {
     /// Jobs by which WAL and dead tuples are measured
     #[arg(long, default_value_t = 60_000)]
     churn: u32,
+    /// Jobs of one tenant behind which a single job of another waits
+    #[arg(long, default_value_t = 100_000)]
+    backlog: u32,
     /// Only these systems
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
@@ -75,6 +78,8 @@ enum Part {
     Latency,
     /// WAL and dead tuples, and what an old snapshot does to both and to the speed
     Bloat,
+    /// How long the single job of one tenant waits behind the backlog of another
+    Fairness,
 }
 
 impl Args {

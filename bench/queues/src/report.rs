@@ -7,6 +7,7 @@ use crate::{
     Args,
     measure::{
         bloat::{Bloat, Cost},
+        fairness::Fairness,
         latency::Latency,
         throughput::Throughput,
     },
@@ -26,6 +27,8 @@ pub struct Row {
     pub latency: Option<Latency>,
     /// WAL and dead tuples.
     pub bloat: Option<Bloat>,
+    /// One tenant's job behind another's backlog.
+    pub fairness: Option<Fairness>,
     /// Settings that were tried and did not run each job once.
     pub left_out: Vec<String>,
     /// Measurements in which it did not run each job once.
@@ -73,6 +76,7 @@ impl Report {
         self.print_throughput();
         self.print_latency(args);
         self.print_bloat(args);
+        self.print_fairness(args);
         for row in &self.rows {
             row.left_out.iter().for_each(|text| println!("\nleft out, {}: {text}", row.name));
             row.failed.iter().for_each(|text| println!("\nFAILED, {}: {text}", row.name));
@@ -145,6 +149,21 @@ impl Report {
         rows().for_each(|(name, bloat)| println!("  {name}: {}", bloat.settings));
     }
 
+    fn print_fairness(&self, args: &Args) {
+        let rows = || self.rows.iter().filter_map(|row| Some((row.name, row.fairness.as_ref()?)));
+        if rows().next().is_none() {
+            return;
+        }
+        println!("\n{:<24} {:>15} {:>15}", format!("seconds behind {}", args.backlog), "single job", "all jobs");
+        for (name, Fairness { single_seconds, all_seconds, .. }) in rows() {
+            println!("{name:<24} {single_seconds:>15.3} {all_seconds:>15.3}");
+        }
+        println!(
+            "  single: from the commit of one job of another tenant (where there are none: one more job) to its handler"
+        );
+        rows().for_each(|(name, fairness)| println!("  {name}: {}", fairness.settings));
+    }
+
     fn jobs_per_second(&self, name: &str) -> Option<f64> {
         let row = self.rows.iter().find(|row| row.name == name)?;
         Some(row.throughput.as_ref()?.end_to_end.median)
@@ -169,6 +188,7 @@ impl Report {
             "wal_bytes_per_job": self.by_system(|row| Some(row.bloat.as_ref()?.free.wal_bytes_per_job)),
             "dead_tuples_per_job": self.by_system(|row| Some(row.bloat.as_ref()?.free.dead_tuples_per_job)),
             "pinned": self.by_system(|row| row.bloat.as_ref().map(pinned)),
+            "fairness_seconds": self.by_system(|row| Some(row.fairness.as_ref()?.single_seconds)),
             "systems": self.by_system(Some),
         })
     }

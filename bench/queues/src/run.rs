@@ -2,7 +2,7 @@
 
 use crate::{
     Args, Part,
-    measure::{bloat, latency, throughput},
+    measure::{bloat, fairness, latency, throughput},
     report::Report,
     system::System,
     systems,
@@ -12,13 +12,16 @@ use crate::{
 /// system ran each of its jobs exactly once, throughout.
 pub async fn run(args: Args) -> bool {
     let mut report = Report::default();
-    if args.wants(Part::Throughput) || args.wants(Part::Bloat) {
+    if [Part::Throughput, Part::Bloat, Part::Fairness].into_iter().any(|part| args.wants(part)) {
         let chosen = calibrate(systems::all(), &args, &mut report).await;
         if args.wants(Part::Throughput) {
             throughputs(&chosen, &args, &mut report).await;
         }
         if args.wants(Part::Bloat) {
             bloats(&chosen, &args, &mut report).await;
+        }
+        if args.wants(Part::Fairness) {
+            fairnesses(&chosen, &args, &mut report).await;
         }
     }
     if args.wants(Part::Latency) {
@@ -89,6 +92,18 @@ async fn bloats(systems: &[Box<dyn System>], args: &Args, report: &mut Report) {
         match bloat {
             Ok(bloat) => row.bloat = Some(bloat),
             Err(error) => row.failed(&**system, "WAL and dead tuples", &error),
+        }
+    }
+}
+
+async fn fairnesses(systems: &[Box<dyn System>], args: &Args, report: &mut Report) {
+    for system in systems {
+        eprintln!("fairness: {}", system.name());
+        let fairness = fairness::measure(&**system, args.backlog).await;
+        let row = report.row(system.name());
+        match fairness {
+            Ok(fairness) => row.fairness = Some(fairness),
+            Err(error) => row.failed(&**system, "fairness", &error),
         }
     }
 }

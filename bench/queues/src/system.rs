@@ -49,6 +49,11 @@ pub trait Open {
         self.enqueue(number..number + 1)
     }
 
+    /// The same for another tenant than the one of all others, where there are tenants.
+    fn enqueue_of_another(&self, number: u32) -> Done<'_> {
+        self.enqueue_one(number)
+    }
+
     /// Starts workers that tell the ledger of every job.
     fn start(&mut self, ledger: Arc<Ledger>) -> Done<'_>;
 

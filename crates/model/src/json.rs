@@ -9,6 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::exact::keep_exact;
 use crate::reject::Reject;
 use crate::time::{parse_instant, parse_recent};
 
@@ -284,9 +285,10 @@ impl<'a> Object<'a> {
         string_of(self.raw(key)?)
     }
 
-    /// Any value, its NULs removed; empty ones are absent, too deep ones flagged.
+    /// Any value, its NULs removed, numbers that nobody would read back as they are kept
+    /// as text; empty ones are absent, too deep ones flagged.
     pub(crate) fn free_value(&self, key: &str, flags: &mut Flags) -> Option<Value> {
-        let mut value: Value = serde_json::from_str(self.raw(key)?).ok()?;
+        let mut value: Value = serde_json::from_str(&keep_exact(self.raw(key)?)).ok()?;
         if depth(&value) > MAX_FREE_DEPTH {
             flags.add(format!("too_deep:{}", self.path(key)));
             return None;

@@ -12,6 +12,7 @@ pub mod complete;
 mod decimal;
 pub mod email;
 pub mod event;
+mod exact;
 pub mod extraction;
 mod json;
 pub mod leg;

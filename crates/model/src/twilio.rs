@@ -78,8 +78,12 @@ pub fn parse_twilio(form_body: &[u8], received_at: DateTime<Utc>, body_sha256: [
     })
 }
 
-/// The form's fields and its call sid.
+/// The form's fields and its call sid. JSON is no form, though a string in it may
+/// quote one: Twilio's event streams do so.
 pub(crate) fn identified(form_body: &[u8]) -> Result<(Form, String), Reject> {
+    if matches!(form_body.trim_ascii_start().first(), Some(b'{' | b'[' | b'"')) {
+        return Err(Reject::NotACallStatus);
+    }
     let form = Form::read_from(form_body)?;
     let sid = form.get("CallSid").ok_or(Reject::NoId)?;
     let sid = fold_sid("CA", sid).ok_or(Reject::BadSid)?;

@@ -12,7 +12,9 @@ mod database;
 mod database_name;
 pub mod front;
 pub mod histories;
+pub mod mutate;
 pub mod openai;
+mod proxy;
 pub mod schema_dump;
 mod server;
 mod template;
@@ -22,4 +24,5 @@ mod wait;
 pub mod webhook_sink;
 
 pub use database::TestDb;
+pub use proxy::Proxy;
 pub use wait::wait_until;

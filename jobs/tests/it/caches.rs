@@ -74,7 +74,11 @@ async fn defect_21_a_hundred_requests_in_a_second_are_one_refresh() {
     for request in requests {
         request.await.unwrap().unwrap();
     }
-    assert_eq!(number(&db, "SELECT requested FROM tally.jobs").await, 100, "one row, that waits for more reasons");
+    assert_eq!(
+        number(&db, "SELECT requested::bigint FROM tally.jobs").await,
+        100,
+        "one row, that waits for more reasons"
+    );
     // The wait ends.
     run(&db, "UPDATE tally.jobs SET run_at = now()").await;
     until(&db, "the queue is empty", "SELECT count(*) FROM tally.jobs", 0).await;

@@ -9,6 +9,7 @@ use metrics_exporter_prometheus::{PrometheusHandle, PrometheusRecorder};
 use reqwest::{Client, RequestBuilder, Response};
 use sqlx::{PgConnection, PgPool};
 use tallyline::config::{Config, Overrides, load};
+use tallyline::receiver::spool::Spool;
 use tallyline::receiver::{Receiver, serve};
 use tallyline::telemetry::metrics as recording;
 use tallyline::tenants::{CreatedEndpoint, CreatedTenant, NewTenant, TwilioAccount, create_tenant};
@@ -83,10 +84,27 @@ impl Running {
 
     /// A receiver that reaches the database through `pool`.
     pub async fn start_on(db: TestDb, pool: PgPool, config: Config) -> Self {
+        Self::start_with_spool(db, pool, config, None).await
+    }
+
+    /// The same with a spool.
+    pub async fn start_with_spool(db: TestDb, pool: PgPool, config: Config, spool: Option<Spool>) -> Self {
         let tenant = add_tenant(&mut db.pool.acquire().await.unwrap(), "a@example.test").await;
+        Self::start_for(tenant, db, pool, config, spool).await
+    }
+
+    /// The same for a tenant that is there.
+    pub async fn start_for(
+        tenant: CreatedTenant,
+        db: TestDb,
+        pool: PgPool,
+        config: Config,
+        spool: Option<Spool>,
+    ) -> Self {
         let (shutdown, inbox_hint) = (CancellationToken::new(), Arc::new(Notify::new()));
         let config = Arc::new(config);
-        let receiver = Receiver::start(pool, Arc::clone(&config), key(), Arc::clone(&inbox_hint), shutdown.clone());
+        let receiver =
+            Receiver::start(pool, Arc::clone(&config), key(), Arc::clone(&inbox_hint), spool, shutdown.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (router, stop) = (receiver.router(), shutdown.clone());

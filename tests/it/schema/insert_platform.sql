@@ -13,3 +13,5 @@ INSERT INTO tally.paused_queues (queue, paused_at, reason) VALUES ('default', no
 INSERT INTO tally.paused_kinds (kind, paused_at, reason) VALUES ('work', now(), 'test');
 INSERT INTO tally.queue_caps (queue, tenant_cap, updated_at) VALUES ('default', 1, now());
 INSERT INTO tally.backfills (mode, method) VALUES ('all', 'scan');
+INSERT INTO tally.spools (spool_id, label, events, bytes, oldest_received_at, noted_at)
+VALUES (gen_random_uuid(), 'host:1', 1, 100, now(), now());

@@ -8,7 +8,7 @@ use tallyline_testkit::TestDb;
 use super::fixture;
 
 /// Tables without a tenant. Every other one is a tenant's and begins with `user_id`.
-const WITHOUT_TENANT: [&str; 21] = [
+const WITHOUT_TENANT: [&str; 22] = [
     "public.admin_audit_log",
     "public.login_attempts",
     "public.password_reset_attempts",
@@ -31,6 +31,7 @@ const WITHOUT_TENANT: [&str; 21] = [
     "tally.queue_caps",
     "tally.schedule_fires",
     "tally.schedules",
+    "tally.spools",
     "tally.zone_offsets",
     "tally.zones",
 ];

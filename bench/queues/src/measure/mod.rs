@@ -1,6 +1,7 @@
 //! The measurements.
 
 pub mod bloat;
+pub mod fairness;
 pub mod latency;
 pub mod throughput;
 

@@ -5,7 +5,7 @@ use std::{ops::Range, sync::Arc, time::Duration};
 use anyhow::Context;
 use futures::FutureExt;
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
+use sqlx::{PgPool, types::Uuid};
 use tallyline_queue::{Job, JobContext, JobError, NewJob, Queue, Registry, Runner};
 use tallyline_testkit::TestDb;
 
@@ -87,6 +87,18 @@ impl Open for OpenOurs {
             let jobs = numbers.map(|n| NewJob::of(&NoOp(Payload::new(n)))).collect::<Result<Vec<_>, _>>()?;
             let mut connection = self.pool.acquire().await?;
             self.queue.enqueue_bulk(&mut connection, &jobs).await?;
+            if self.hint {
+                self.queue.hint();
+            }
+            Ok(())
+        }
+        .boxed_local()
+    }
+
+    fn enqueue_of_another(&self, number: u32) -> Done<'_> {
+        async move {
+            let job = NewJob::of(&NoOp(Payload::new(number)))?.for_user(Uuid::from_u128(1));
+            self.queue.enqueue(&mut *self.pool.acquire().await?, job).await?;
             if self.hint {
                 self.queue.hint();
             }

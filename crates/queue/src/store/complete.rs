@@ -1,6 +1,10 @@
 //! Reporting how attempts ended.
 
-use std::{borrow::Borrow, collections::HashMap, time::Duration};
+use std::{
+    borrow::Borrow,
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -82,6 +86,13 @@ pub struct Report {
     pub log: Option<String>,
 }
 
+impl Report {
+    /// The claim that it speaks of: job, number, lease.
+    fn of(&self) -> (i64, i64, Uuid) {
+        (self.job_id, self.claim, self.lease_id)
+    }
+}
+
 /// What the database said to a report.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Verdict {
@@ -96,7 +107,8 @@ pub enum Verdict {
     Stale,
 }
 
-/// Applies reports in one statement; the verdicts are in their order.
+/// Applies reports in one statement; the verdicts are in their order. Of several
+/// reports of one claim the first counts, the others are [`Verdict::Stale`].
 ///
 /// With `outright`, jobs that succeeded are deleted without a look whether another
 /// transaction has them locked, and that one is waited for.
@@ -109,7 +121,9 @@ pub async fn complete<R: Borrow<Report>>(
     reports: &[R],
     outright: bool,
 ) -> Result<Vec<Verdict>, sqlx::Error> {
-    let reports: Vec<&Report> = reports.iter().map(Borrow::borrow).collect();
+    let all = reports;
+    let mut seen = HashSet::with_capacity(all.len());
+    let reports: Vec<&Report> = all.iter().map(Borrow::borrow).filter(|r| seen.insert(r.of())).collect();
     let ids: Vec<i64> = reports.iter().map(|r| r.job_id).collect();
     let claims: Vec<i64> = reports.iter().map(|r| r.claim).collect();
     let leases: Vec<Uuid> = reports.iter().map(|r| r.lease_id).collect();
@@ -135,15 +149,19 @@ pub async fn complete<R: Borrow<Report>>(
     )
     .fetch_all(&mut *db)
     .await?;
-    let mut verdicts: HashMap<(i64, i64), Verdict> = rows
+    let mut verdicts: HashMap<_, _> = rows
         .into_iter()
-        .map(|row| ((row.job_id, row.claim), Verdict::Accepted { at_epoch_seconds: row.at_epoch_seconds }))
+        .map(|row| {
+            let accepted = Verdict::Accepted { at_epoch_seconds: row.at_epoch_seconds };
+            ((row.job_id, row.claim, row.lease_id), accepted)
+        })
         .collect();
     if verdicts.len() < reports.len() {
         let held = sqlx::query_file!("../../sql/queue/still_held.sql", &ids, &claims, &leases).fetch_all(db).await?;
         for row in held {
-            verdicts.entry((row.job_id, row.claim)).or_insert(Verdict::Busy);
+            verdicts.entry((row.job_id, row.claim, row.lease_id)).or_insert(Verdict::Busy);
         }
     }
-    Ok(reports.iter().map(|r| verdicts.get(&(r.job_id, r.claim)).copied().unwrap_or(Verdict::Stale)).collect())
+    // Taken out, so that it is given once.
+    Ok(all.iter().map(|r| verdicts.remove(&r.borrow().of()).unwrap_or(Verdict::Stale)).collect())
 }

@@ -175,7 +175,7 @@ async fn overlap_decides_what_becomes_of_the_next_fire() {
         scheduler.fire_due().await.unwrap();
         assert_eq!(count(&db, JOBS).await, jobs, "{overlap:?}");
         assert_eq!(fires(&db).await[1].0, last, "{overlap:?}");
-        let requested = count(&db, "SELECT max(requested) FROM tally.jobs").await;
+        let requested = count(&db, "SELECT max(requested)::bigint FROM tally.jobs").await;
         assert_eq!(requested, if overlap == Overlap::Queue { 2 } else { 1 }, "{overlap:?}");
     }
 }

@@ -35,8 +35,8 @@ impl<'a> Worker<'a> {
         rows.pop().expect("a job is due")
     }
 
-    async fn end(&self, row: &store::ClaimedRow, ending: Ending) {
-        let report = Report {
+    fn report(&self, row: &store::ClaimedRow, ending: Ending) -> Report {
+        Report {
             job_id: row.id,
             claim: row.claims,
             lease_id: self.lease_id,
@@ -44,7 +44,11 @@ impl<'a> Worker<'a> {
             ending,
             duration: Duration::ZERO,
             log: None,
-        };
+        }
+    }
+
+    async fn end(&self, row: &store::ClaimedRow, ending: Ending) {
+        let report = self.report(row, ending);
         let mut connection = self.db.pool.acquire().await.unwrap();
         let verdicts = store::complete(&mut connection, &[report], true).await.unwrap();
         assert!(matches!(verdicts[..], [store::Verdict::Accepted { .. }]));
@@ -167,6 +171,60 @@ async fn batches_that_name_the_same_keys_do_not_lock_each_other_out() {
     }
     assert_eq!(inserted, 3);
     assert_eq!(count(&db, "SELECT count(*) FROM tally.jobs").await, 3);
+}
+
+/// A batch of jobs ends while others ask for their keys in the opposite order, and a
+/// third transaction holds the key in the middle. Broken by hand: without the ORDER BY of
+/// `unlocked` in complete.sql each has what the other waits for, and one is cancelled as deadlocked.
+#[tokio::test(flavor = "multi_thread")]
+async fn completing_and_asking_for_the_same_keys_do_not_lock_each_other_out() {
+    let db = TestDb::new().await;
+    let worker = Worker::new(&db).await;
+    let mut reports = Vec::new();
+    for key in ["z", "m", "a"] {
+        assert!(enqueue(&db, Unique::live(key)).await.is_inserted());
+        reports.push(worker.report(&worker.claim().await, Ending::Succeeded));
+    }
+    let mut middle = db.pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM tally.job_keys WHERE key = 'm' FOR UPDATE").execute(&mut *middle).await.unwrap();
+    let pool = db.pool.clone();
+    let ending = tokio::spawn(async move {
+        let mut connection = pool.acquire().await.unwrap();
+        store::complete(&mut connection, &reports, true).await
+    });
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    crate::scripted::until_count(&db, "the completion waits", waits, 1).await;
+    let pool = db.pool.clone();
+    let asking = tokio::spawn(async move {
+        let jobs = ["a", "m", "z"].map(|key| NewJob::of(&Quick { n: 1 }).unwrap().unique(Unique::live(key)));
+        Queue::new().enqueue_bulk(&mut pool.acquire().await.unwrap(), &jobs).await
+    });
+    crate::scripted::until_count(&db, "both wait", waits, 2).await;
+    middle.rollback().await.unwrap();
+    let verdicts = ending.await.unwrap().unwrap();
+    assert!(verdicts.iter().all(|verdict| matches!(verdict, store::Verdict::Accepted { .. })), "{verdicts:?}");
+    assert!(asking.await.unwrap().unwrap().iter().all(|job| job.is_inserted()), "the keys were free at the end");
+    assert_eq!(count(&db, "SELECT count(*) FROM tally.jobs").await, 3);
+}
+
+/// Broken by hand: with all reports sent to the statement, both are accepted and there are two lines of history.
+#[tokio::test]
+async fn of_two_reports_of_one_claim_the_first_counts() {
+    let db = TestDb::new().await;
+    let worker = Worker::new(&db).await;
+    for (attempts, outright) in [(1, true), (2, false)] {
+        enqueue(&db, Unique::live("k")).await;
+        let row = worker.claim().await;
+        let (first, second) = (worker.report(&row, Ending::Succeeded), worker.report(&row, Ending::Succeeded));
+        // Its number is right, its lease is not.
+        let other = Report { lease_id: Uuid::new_v4(), ..first.clone() };
+        let mut connection = db.pool.acquire().await.unwrap();
+        let verdicts = store::complete(&mut connection, &[other, first, second], outright).await.unwrap();
+        let [store::Verdict::Stale, store::Verdict::Accepted { .. }, store::Verdict::Stale] = verdicts[..] else {
+            panic!("{verdicts:?}");
+        };
+        assert_eq!(count(&db, "SELECT count(*) FROM tally.job_history").await, attempts);
+    }
 }
 
 #[tokio::test]

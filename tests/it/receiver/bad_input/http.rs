@@ -106,8 +106,8 @@ async fn bad_input_23_the_other_provider_s_kind_of_body() {
     let secret = endpoint(&it.tenant, Provider::Bolna).secret;
     let form = it.post(&it.path(Provider::Bolna), FORM).bearer_auth(secret).header("content-type", "application/json");
     watched.rejects("a form called JSON", form, "not_json").await;
-    watched.rejects("JSON called a form", it.twilio(&execution("e-1")), "no_id").await;
-    watched.ends_with(Left::new(0, &["not_json", "no_id"], 0)).await;
+    watched.rejects("JSON called a form", it.twilio(&execution("e-1")), "not_a_call_status").await;
+    watched.ends_with(Left::new(0, &["not_json", "not_a_call_status"], 0)).await;
 }
 
 const MEBIBYTE: usize = 1024 * 1024;

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::daemon::Site;
-use crate::receiver::proxy::Proxy;
+use crate::receiver::held_answers::Proxy;
 use crate::receiver::support::{
     Counters, Left, PATIENCE, Running, add_tenant, answer, closing, config, endpoint, execution, head, whole,
 };

@@ -207,8 +207,8 @@ async fn bad_input_14_json_and_a_hash_that_is_not_its_own() {
     }
     assert_eq!(watched.it.left().await, Left::NOTHING);
     // Authentic; but a status of a call comes as a form.
-    watched.rejects("right", send(&right, body), "no_id").await;
-    watched.ends_with(Left::new(0, &["no_id"], 0)).await;
+    watched.rejects("right", send(&right, body), "not_a_call_status").await;
+    watched.ends_with(Left::new(0, &["not_a_call_status"], 0)).await;
 }
 
 /// Requests go to a receiver whose origin is `origin`, signed for other URLs.

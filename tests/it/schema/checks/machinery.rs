@@ -431,6 +431,8 @@ pub(super) const CASES: &[Case] = &[
         &["priority = -1", "priority = 4"],
         &["priority = 0", "priority = 3"],
     ),
+    case("tally.spools", "spools_bytes_check", &["bytes = 0"], &["bytes = 1"]),
+    case("tally.spools", "spools_events_check", &["events = 0"], &["events = 1"]),
     case(
         "tally.user_emails",
         "user_emails_email_lower_check",

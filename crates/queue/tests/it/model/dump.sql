@@ -3,7 +3,7 @@ WITH line AS (
     SELECT concat_ws('|', 'job', id, kind, queue, coalesce(user_id, '00000000-0000-0000-0000-000000000000'),
         'coalesce=' || coalesce(coalesce_key, '-'), 'priority=' || priority,
         'due=' || round(extract(epoch FROM run_at - now()) / 1000)::int, 'attempt=' || attempt || '/' || max_attempts,
-        'claims=' || claims, 'lost=' || lost, 'generations=' || done || '/' || requested,
+        'claims=' || claims, 'lost=' || lost, 'open=' || requested,
         'unique=' || coalesce(unique_key || ' ' || unique_scope, '-'), state,
         'by=' || coalesce(lease_id::text, '-'), 'generation=' || coalesce(claimed_generation::text, '-'),
         'deadline=' || coalesce(round(extract(epoch FROM deadline_at - now()) / 1000)::int::text, '-'),

@@ -177,7 +177,6 @@ impl State {
             claims: 0,
             lost: 0,
             requested: 1,
-            done: 0,
             unique,
             hold: None,
             open_requests: vec![self.act],
@@ -225,7 +224,6 @@ impl State {
             claims: 0,
             lost: 0,
             requested: 1,
-            done: 0,
             unique: None,
             hold: None,
             open_requests: vec![act],
@@ -445,7 +443,7 @@ impl State {
         let Some(hold) = job.hold.take() else { return Err(format!("job {id} ended without a run")) };
         job.open_requests.retain(|act| *act > hold.act);
         if job.requested > hold.generation {
-            job.done = hold.generation;
+            job.requested -= hold.generation;
             job.attempt = 0;
             job.lost = 0;
             return Ok(());

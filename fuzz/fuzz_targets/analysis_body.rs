@@ -1,0 +1,4 @@
+//! libFuzzer's way into [`tallyline_fuzz::analysis_body`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tallyline_fuzz::analysis_body(bytes));
