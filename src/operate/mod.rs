@@ -14,6 +14,7 @@ mod own;
 mod page;
 mod pipeline;
 mod quality;
+mod quarantine;
 mod queues;
 mod schedules;
 mod tenants;
@@ -103,6 +104,11 @@ fn work() -> Router<Arc<Gate>> {
         .route("/operate/backfills/{id}", get(backfills::show))
         .route("/operate/backfills/{id}/{change}", post(backfills::change))
         .route("/operate/quality", get(quality::show))
+        .route("/operate/quarantine", get(quarantine::list))
+        .route("/operate/quarantine/replay", post(quarantine::replay_many))
+        .route("/operate/quarantine/{id}", get(quarantine::show))
+        .route("/operate/quarantine/{id}/replay", post(quarantine::replay))
+        .route("/operate/quarantine/{id}/body", post(quarantine::body))
 }
 
 fn people() -> Router<Arc<Gate>> {
