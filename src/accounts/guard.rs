@@ -19,6 +19,7 @@ use tallyline_jobs::settings::SettingsHandle;
 use super::{Opened, Principal, Refreshed, Source, api_tokens, sessions};
 use crate::api;
 use crate::config::Config;
+use crate::operate::Means;
 use crate::receiver::{self, Networks};
 
 const REFUSED: &str = "This page has no login and is served to this machine only.\n\
@@ -42,6 +43,8 @@ pub struct Gate {
     pub is_https: bool,
     /// Whose word about a visitor's address is taken.
     pub trusted_proxies: Networks,
+    /// What operators' changes need beside the database.
+    pub means: Means,
 }
 
 impl Gate {
@@ -49,7 +52,8 @@ impl Gate {
     pub fn new(pool: PgPool, settings: SettingsHandle, config: &Config) -> Arc<Self> {
         let is_https = config.public_origin().starts_with("https://");
         let trusted_proxies = config.http.trusted_proxies.clone();
-        Arc::new(Gate { pool, settings, login: config.dashboard.login, is_https, trusted_proxies })
+        let login = config.dashboard.login;
+        Arc::new(Gate { pool, settings, login, is_https, trusted_proxies, means: Means::of(config) })
     }
 }
 

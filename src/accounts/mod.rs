@@ -14,6 +14,7 @@ mod first_run;
 pub mod guard;
 mod links;
 mod network;
+mod new_password;
 mod password;
 pub mod people;
 mod sessions;
@@ -27,9 +28,10 @@ use uuid::Uuid;
 
 pub use first_run::FirstRun;
 pub use links::{LinkError, make_link, use_link};
+pub use new_password::{ChangeError, check_password, set_password};
 pub use password::{PasswordError, hash as hash_password};
 pub use sessions::{
-    Opened, Refreshed, SessionRow, close, close_all, find as find_session, list as list_sessions, refresh,
+    Opened, Refreshed, SessionRow, close, close_all, close_others, find as find_session, list as list_sessions, refresh,
 };
 pub use sign_in::{SignInError, Source, sign_in};
 
@@ -48,7 +50,7 @@ impl Role {
     pub const ALL: [Role; 3] = [Role::User, Role::Admin, Role::SuperAdmin];
 
     /// The word in `users.role`.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Role::User => "user",
             Role::Admin => "admin",

@@ -178,6 +178,21 @@ pub async fn close_all(db: &mut PgConnection, user_id: Uuid) -> Result<u64, sqlx
     Ok(done.rows_affected())
 }
 
+/// Ends every session of this account but one.
+///
+/// # Errors
+/// As above.
+pub async fn close_others(db: &mut PgConnection, user_id: Uuid, kept: Uuid) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query!(
+        "UPDATE public.user_sessions SET is_active = false WHERE user_id = $1 AND id <> $2 AND is_active",
+        user_id,
+        kept
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// The sessions of this account that can be used.
 ///
 /// # Errors

@@ -6,8 +6,9 @@
 
 use std::net::IpAddr;
 
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use tallyline_jobs::settings::Settings;
+use uuid::Uuid;
 
 use super::{Account, Opened, network, password, role_of, sessions};
 
@@ -75,9 +76,7 @@ pub async fn sign_in(
     let account =
         Account { user_id: account.user_id, email: account.email, name: account.name, role: role_of(&account.role) };
     let mut tx = pool.begin().await?;
-    sqlx::query!("UPDATE public.login_attempts SET success = true, failure_reason = NULL WHERE id = $1", attempt)
-        .execute(&mut *tx)
-        .await?;
+    succeeded(&mut *tx, attempt).await?;
     sqlx::query!("UPDATE public.users SET last_login = now() WHERE id = $1", account.user_id).execute(&mut *tx).await?;
     let opened = sessions::open(&mut tx, settings, account.user_id, source).await?;
     tx.commit().await?;
@@ -85,14 +84,22 @@ pub async fn sign_in(
     Ok((account, opened))
 }
 
+/// The attempt was none of a guesser.
+pub(super) async fn succeeded(db: impl PgExecutor<'_>, attempt: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!("UPDATE public.login_attempts SET success = true, failure_reason = NULL WHERE id = $1", attempt)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
 /// Writes an attempt down, as a failure until it succeeds; refused when there were
 /// too many. Attempts at one account are begun one after the other.
-async fn begin_attempt(
+pub(super) async fn begin_attempt(
     pool: &PgPool,
     settings: &Settings,
     email: &str,
     source: &Source,
-) -> Result<uuid::Uuid, SignInError> {
+) -> Result<Uuid, SignInError> {
     let (address, network) = (source.address_text(), network::of(source.address));
     let minutes = settings.lockout_duration_minutes;
     let most = i64::from(settings.max_login_attempts);

@@ -4,10 +4,10 @@
 
 mod assets;
 mod chart;
-mod data;
+pub(crate) mod data;
 mod figures;
 pub(crate) mod format;
-mod layout;
+pub(crate) mod layout;
 mod sign_in;
 mod tables;
 mod tiles;
@@ -30,6 +30,7 @@ use uuid::Uuid;
 
 use crate::accounts::guard::{self, Gate};
 use crate::accounts::{FirstRun, Principal};
+use crate::operate;
 
 const DEFAULT_DAYS: u16 = 30;
 const MAX_DAYS: u16 = 366;
@@ -65,6 +66,7 @@ pub fn router(gate: &Arc<Gate>, first_run: FirstRun) -> Router {
         .route(assets::ICON.path, get(async || assets::ICON.response()))
         .merge(sign_in::router(gate, first_run))
         .merge(pages)
+        .merge(operate::router(gate))
         .layer(from_fn(async |request, next: axum::middleware::Next| {
             let mut response = next.run(request).await;
             add_security_headers(response.headers_mut());
@@ -148,6 +150,6 @@ fn first_steps() -> Markup {
     }
 }
 
-fn answer_with(status: StatusCode, page: Markup) -> Response {
+pub(crate) fn answer_with(status: StatusCode, page: Markup) -> Response {
     (status, Html(page.into_string())).into_response()
 }

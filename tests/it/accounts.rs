@@ -292,6 +292,7 @@ async fn the_first_account_is_made_once_by_a_link() {
         login: true,
         is_https: false,
         trusted_proxies: Networks::default(),
+        means: tallyline::operate::Means::default(),
     });
     let (one, secret) = FirstRun::start(&db.pool).await.unwrap();
     let (other, other_secret) = FirstRun::start(&db.pool).await.unwrap();

@@ -16,6 +16,7 @@ mod histories;
 mod inbox_cli;
 mod jobs_cli;
 mod notices;
+mod pages_operate;
 mod people;
 mod privacy;
 mod providers;

@@ -10,9 +10,11 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use tallyline::accounts::guard::Gate;
 use tallyline::accounts::{self, FirstRun, Role, people};
+use tallyline::operate::Means;
 use tallyline::receiver::Networks;
 use tallyline::{api, dashboard};
 use tallyline_jobs::settings::SettingsHandle;
+use tallyline_secrets::SealingKey;
 use tallyline_testkit::TestDb;
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -28,6 +30,7 @@ pub fn site(db: &TestDb, login: bool) -> Router {
         login,
         is_https: false,
         trusted_proxies: Networks::default(),
+        means: Means { sealing_key: Some(SealingKey::new([7; 32])), ..Means::default() },
     });
     dashboard::router(&gate, FirstRun::default()).merge(api::router(&gate))
 }

@@ -37,7 +37,7 @@ const WITHOUT_TENANT: [&str; 22] = [
 ];
 
 /// Indexes of tenants' tables that begin with something else.
-const OTHER_INDEXES: [&str; 10] = [
+const OTHER_INDEXES: [&str; 11] = [
     // What has expired is deleted for all tenants at once.
     "public.dashboard_cache_expires_idx",
     // The tenant itself: its id is the user_id of the others.
@@ -50,6 +50,8 @@ const OTHER_INDEXES: [&str; 10] = [
     "tally.endpoints_pkey",
     // The lag is that of the oldest event, whosever it is.
     "tally.inbox_pending_received_idx",
+    // Webhooks of all tenants by the hour of their receipt.
+    "tally.inbox_received_idx",
     // The oldest marks come first, whosever they are.
     "tally.lead_marks_seq_idx",
     // What is past its retention is deleted for all tenants at once.

@@ -1,0 +1,1 @@
+DROP INDEX tally.inbox_received_idx;
