@@ -6,8 +6,10 @@
 
 use maud::{Markup, html};
 
+use super::breakdown::Links;
 use super::figures::{Figures, OUTCOMES};
 use super::format;
+use super::pages::filter::outcome_word;
 
 /// Height of the space below the columns that holds their labels.
 const LABEL_SPACE: f64 = 24.0;
@@ -196,8 +198,8 @@ fn tooltip(column: &Column) -> String {
     text
 }
 
-/// Legend with the count and the share of each outcome.
-pub fn legend(total: &Figures) -> Markup {
+/// Legend with the count and the share of each outcome; counts lead to their calls.
+pub fn legend(total: &Figures, links: &Links) -> Markup {
     html! {
         ul .legend {
             @for (outcome, count) in OUTCOMES.iter().zip(total.outcomes) {
@@ -207,7 +209,7 @@ pub fn legend(total: &Figures) -> Markup {
                             x="0.5" y="0.5" width="11" height="11" rx="2" {}
                     }
                     span .what { (outcome.label) }
-                    span .count { (format::integer(count)) }
+                    a .count href=(links.calls(&[("outcome", &outcome_word(outcome.key))])) { (format::integer(count)) }
                     span .share { (format::percent(count, total.calls)) }
                 }
             }

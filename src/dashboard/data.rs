@@ -9,9 +9,10 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
+use super::breakdown::{self, Breakdown};
 use super::figures::Figures;
 use super::trends::{self, CachedTrends};
 
@@ -108,6 +109,8 @@ pub struct Agent {
 #[derive(Debug)]
 pub struct Page {
     pub tenant: Tenant,
+    /// Whose figures they are; none: all agents'.
+    pub agent: Option<Uuid>,
     pub zone: String,
     pub freshness: Freshness,
     /// Oldest first, today last.
@@ -121,6 +124,7 @@ pub struct Page {
     pub agents: Vec<Agent>,
     pub spread: Spread,
     pub previous_spread: Spread,
+    pub breakdown: Breakdown,
     /// None: never computed.
     pub trends: Option<CachedTrends>,
 }
@@ -192,9 +196,14 @@ pub async fn tenants(pool: &PgPool) -> Result<Vec<TenantName>, sqlx::Error> {
     sqlx::query_file_as!(TenantName, "sql/dashboard/tenants.sql", MAX_LISTED_TENANTS).fetch_all(pool).await
 }
 
-/// The page of one tenant over its last `day_count` local days; `None` when there
-/// is no such tenant.
-pub async fn page(pool: &PgPool, user_id: Uuid, day_count: u16) -> Result<Option<Page>, sqlx::Error> {
+/// The page of one tenant over its last `day_count` local days, of one agent or all;
+/// `None` when there is no such tenant.
+pub async fn page(
+    pool: &PgPool,
+    user_id: Uuid,
+    day_count: u16,
+    agent: Option<Uuid>,
+) -> Result<Option<Page>, sqlx::Error> {
     let Some(zone) = sqlx::query_file_scalar!("sql/dashboard/zone.sql", user_id).fetch_optional(pool).await? else {
         return Ok(None);
     };
@@ -210,18 +219,10 @@ pub async fn page(pool: &PgPool, user_id: Uuid, day_count: u16) -> Result<Option
 
     let mut tx = tallyline_db::pool::tenant_tx(pool, user_id).await?;
     let tenant = sqlx::query_file_as!(Tenant, "sql/dashboard/tenant.sql", user_id).fetch_optional(&mut *tx).await?;
-    let rows = sqlx::query_file_as!(
-        Row,
-        "sql/dashboard/figures.sql",
-        user_id,
-        first.start,
-        period.start,
-        today.end,
-        today.start
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    let trends = trends::read(&mut tx, user_id).await?;
+    let rows = figures(&mut tx, user_id, agent, [first.start, period.start, today.end, today.start]).await?;
+    let breakdown = breakdown::read(&mut tx, user_id, period.start, today.end, agent).await?;
+    // Trends are of the tenant as a whole.
+    let trends = if agent.is_none() { trends::read(&mut tx, user_id).await? } else { None };
     tx.commit().await?;
     let Some(tenant) = tenant else { return Ok(None) };
 
@@ -249,6 +250,7 @@ pub async fn page(pool: &PgPool, user_id: Uuid, day_count: u16) -> Result<Option
         .collect();
     Ok(Some(Page {
         tenant,
+        agent,
         zone,
         freshness,
         previous_from: first.date,
@@ -260,8 +262,31 @@ pub async fn page(pool: &PgPool, user_id: Uuid, day_count: u16) -> Result<Option
         agents: agents(&rows),
         spread: spread(&rows, "now"),
         previous_spread: spread(&rows, "before"),
+        breakdown,
         trends,
     }))
+}
+
+/// The rows of figures.sql or, for an agent, agent_figures.sql. `instants`: begin of the
+/// period before, of the period, end of today, begin of today.
+async fn figures(
+    conn: &mut PgConnection,
+    user_id: Uuid,
+    agent: Option<Uuid>,
+    [previous, period, end, today]: [DateTime<Utc>; 4],
+) -> Result<Vec<Row>, sqlx::Error> {
+    match agent {
+        None => {
+            sqlx::query_file_as!(Row, "sql/dashboard/figures.sql", user_id, previous, period, end, today)
+                .fetch_all(conn)
+                .await
+        }
+        Some(agent) => {
+            sqlx::query_file_as!(Row, "sql/dashboard/agent_figures.sql", user_id, previous, period, end, today, agent)
+                .fetch_all(conn)
+                .await
+        }
+    }
 }
 
 fn by_start<'a>(rows: &'a [Row], part: &str) -> BTreeMap<DateTime<Utc>, &'a Row> {
@@ -273,7 +298,11 @@ fn spread(rows: &[Row], period: &str) -> Spread {
     row.map(Row::spread).unwrap_or_default()
 }
 
-async fn freshness(pool: &PgPool, user_id: Uuid) -> Result<Freshness, sqlx::Error> {
+/// How far the figures of a tenant lag.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn freshness(pool: &PgPool, user_id: Uuid) -> Result<Freshness, sqlx::Error> {
     sqlx::query_file_as!(Freshness, "sql/dashboard/freshness.sql", user_id, MAX_COUNTED + 1).fetch_one(pool).await
 }
 

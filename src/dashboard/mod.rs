@@ -3,11 +3,13 @@
 //! It works without a script and loads nothing from elsewhere.
 
 mod assets;
+mod breakdown;
 mod chart;
 pub(crate) mod data;
 mod figures;
 pub(crate) mod format;
 pub(crate) mod layout;
+mod pages;
 mod sign_in;
 mod tables;
 mod tiles;
@@ -58,6 +60,7 @@ const SECURITY_HEADERS: [(&str, &str); 6] = [
 pub fn router(gate: &Arc<Gate>, first_run: FirstRun) -> Router {
     let pages = Router::new()
         .route("/", get(page))
+        .merge(pages::router())
         .with_state(Arc::clone(gate))
         .layer(from_fn_with_state(Arc::clone(gate), guard::pages));
     Router::new()
@@ -122,7 +125,7 @@ async fn answer(pool: &PgPool, principal: &Principal, asked: &Asked) -> Result<R
         },
     };
     let page = match user_id {
-        Some(id) => data::page(pool, id, days).await?,
+        Some(id) => data::page(pool, id, days, None).await?,
         None => None,
     };
     Ok(match page {

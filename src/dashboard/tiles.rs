@@ -12,8 +12,8 @@ use super::format;
 const PACE_DAYS: usize = 7;
 
 /// Which way is welcome; decides the colour of a change and nothing else.
-#[derive(Clone, Copy)]
-enum Welcome {
+#[derive(Debug, Clone, Copy)]
+pub enum Welcome {
     Up,
     Neither,
 }
@@ -36,6 +36,17 @@ pub fn tiles(page: &Page) -> Markup {
         section .tiles aria-label="Key figures" {
             @for tile in figures_of(page) { (render(&tile)) }
             (balance(page))
+            (contacts(page))
+            (talk(page))
+        }
+    }
+}
+
+/// The tiles of one agent: the balance is the tenant's.
+pub fn of_agent(page: &Page) -> Markup {
+    html! {
+        section .tiles aria-label="Key figures" {
+            @for tile in figures_of(page) { (render(&tile)) }
             (contacts(page))
             (talk(page))
         }
@@ -200,7 +211,8 @@ fn render(tile: &Tile) -> Markup {
     }
 }
 
-fn change(change: &Change, welcome: Welcome) -> Markup {
+/// A change in words and an arrow.
+pub fn change(change: &Change, welcome: Welcome) -> Markup {
     let (text, class) = match change {
         Change::None | Change::Unknown => (format::NONE.to_owned(), "flat"),
         Change::New => ("new".to_owned(), "flat"),

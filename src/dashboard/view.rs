@@ -5,6 +5,7 @@ use chrono_tz::Tz;
 use maud::{Markup, html};
 use uuid::Uuid;
 
+use super::breakdown::{self, Links};
 use super::chart::{self, Column, Stacked};
 use super::data::{Freshness, MAX_COUNTED, Page, TenantName};
 use super::layout::{Frame, Place};
@@ -22,11 +23,12 @@ pub fn dashboard(page: &Page, principal: &Principal, tenants: &[TenantName]) -> 
     let keep = [("days", days.to_string())];
     let frame = Frame { principal, tenants, place: Place::Tenant(id, name, ""), keep: &keep, live: true };
     let content = html! {
-        (freshness(page))
+        (freshness(&page.freshness, &page.zone))
         (heading(page))
         (tiles::tiles(page))
         (days_section(page))
         (hours_section(page))
+        (breakdown::sections(page, &Links::of(page, None)))
         (tables::agents(page))
         (definitions())
         (chart::patterns())
@@ -58,9 +60,9 @@ fn day_count(page: &Page) -> u16 {
     u16::try_from(page.days.len()).unwrap_or(u16::MAX)
 }
 
-fn freshness(page: &Page) -> Markup {
-    let fresh = &page.freshness;
-    let until = local(fresh.complete_until(), &page.zone);
+/// What the figures of a tenant may miss.
+pub fn freshness(fresh: &Freshness, zone: &str) -> Markup {
+    let until = local(fresh.complete_until(), zone);
     html! {
         section .freshness .late[!fresh.is_complete()] aria-label="Freshness" {
             p .state {
@@ -72,7 +74,7 @@ fn freshness(page: &Page) -> Markup {
                     span .warn { (counted(fresh.quarantined, "event")) " in quarantine, not counted." }
                 }
             }
-            p .zone { "Times in " (page.zone) " (" (offset(fresh.now, &page.zone)) ")" }
+            p .zone { "Times in " (zone) " (" (offset(fresh.now, zone)) ")" }
             button .live type="button" id="live" hidden { "Pause updates" }
         }
     }
@@ -110,7 +112,8 @@ fn heading(page: &Page) -> Markup {
     }
 }
 
-fn days_section(page: &Page) -> Markup {
+/// The calls of each day by outcome.
+pub fn days_section(page: &Page) -> Markup {
     let every = label_every(page.days.len());
     let last = page.days.len().saturating_sub(1);
     let (means, mut unusual) = (trends::means(page), trends::unusual_calls(page));
@@ -139,8 +142,8 @@ fn days_section(page: &Page) -> Markup {
             h2 id="days-title" { "Calls per day" }
             @if page.total.calls == 0 { p .empty-state { "No calls in these days. Days without calls are shown as zero, not left out." } }
             (chart::stacked(&Stacked { columns: &columns, height: plot_height(page.total.calls, 220.0), description: &description, now: None }))
-            (chart::legend(&page.total))
-            (trends::note(page))
+            (chart::legend(&page.total, &Links::of(page, page.agent)))
+            @if page.agent.is_none() { (trends::note(page)) }
             (tables::buckets("Figures per day", "Day", columns.iter().rev().map(|c| (c.title.as_str(), &c.figures))))
         }
     }
@@ -160,7 +163,8 @@ fn label_every(columns: usize) -> usize {
     }
 }
 
-fn hours_section(page: &Page) -> Markup {
+/// The calls of each hour of today by outcome.
+pub fn hours_section(page: &Page) -> Markup {
     let now = page.freshness.now;
     let columns: Vec<Column> = page
         .hours
@@ -221,7 +225,7 @@ fn definitions() -> Markup {
 }
 
 /// The zone as the page's formatter knows it; an unknown one is shown as UTC.
-fn zone_of(name: &str) -> Tz {
+pub fn zone_of(name: &str) -> Tz {
     name.parse().unwrap_or(Tz::UTC)
 }
 
@@ -243,7 +247,7 @@ pub fn long_date(date: NaiveDate) -> String {
     date.format("%a %-d %b %Y").to_string()
 }
 
-fn date_range(from: NaiveDate, until: NaiveDate) -> String {
+pub fn date_range(from: NaiveDate, until: NaiveDate) -> String {
     let first = if from.year() == until.year() { from.format("%-d %b") } else { from.format("%-d %b %Y") };
     format!("{first} to {}", until.format("%-d %b %Y"))
 }

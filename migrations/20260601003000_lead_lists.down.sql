@@ -1,0 +1,2 @@
+DROP INDEX public.contacts_last_contact_idx;
+DROP INDEX public.lead_analytics_score_idx;
