@@ -84,8 +84,6 @@ pub async fn list(State(gate): State<Arc<Gate>>, Operator(who): Operator, Query(
     let by = account(&gate, filled(asked.who.as_ref())).await?;
     let from = day(asked.from.as_ref())?.unwrap_or(DateTime::UNIX_EPOCH);
     let until = day(asked.to.as_ref())?.map(|day| day + chrono::TimeDelta::days(1));
-    // Later than anything that is written here.
-    let until = until.unwrap_or_else(|| Utc::now() + chrono::TimeDelta::days(2));
     let below = place(asked.before.as_ref())?;
     let (at, id) = below.unwrap_or((DateTime::UNIX_EPOCH, Uuid::nil()));
     let entries = sqlx::query_file_as!(

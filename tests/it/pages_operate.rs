@@ -443,13 +443,13 @@ async fn the_quality_page_counts_events_differences_and_what_does_not_end() {
          VALUES ($1, 'sample', 'total_calls', 'calls', '3', '4')";
     sqlx::query(facts).bind(here.tenant).execute(&here.db.admin).await.unwrap();
     let rows = "INSERT INTO user_analytics (user_id, grain, bucket_start, bucket_end, zone, date, hour, generation, in_progress_calls,
-             total_calls)
-         SELECT $1, g, b, b + l, 'UTC', b::date, CASE g WHEN 'hour' THEN extract(hour FROM b AT TIME ZONE 'UTC')::int END, 1, n, n
-         FROM (VALUES ('hour', date_trunc('hour', now()) - interval '4 hours', interval '1 hour', 2),
+             total_calls, contact_ids, duration_values, duration_counts)
+         SELECT $1, g, b, b + l, 'UTC', b::date, CASE g WHEN 'hour' THEN extract(hour FROM b AT TIME ZONE 'UTC')::int END, 1, n, n, e::text::uuid[], e, e
+         FROM (SELECT *, CASE g WHEN 'day' THEN '{}'::int[] END AS e FROM (VALUES ('hour', date_trunc('hour', now()) - interval '4 hours', interval '1 hour', 2),
                       ('hour', date_trunc('day', now()) - interval '1 day', interval '1 hour', 3),
                       ('day', date_trunc('day', now()) - interval '1 day', interval '1 day', 5),
                       ('day', date_trunc('day', now()) - interval '3 days', interval '1 day', 7),
-                      ('day', date_trunc('day', now()) - interval '30 days', interval '1 day', 11)) v (g, b, l, n)";
+                      ('day', date_trunc('day', now()) - interval '30 days', interval '1 day', 11)) v (g, b, l, n)) w";
     sqlx::query(rows).bind(here.tenant).execute(&here.db.admin).await.unwrap();
     let page = read(&mut here.admin().await, "/operate/quality").await;
     let cells = |numbers: [&str; 3]| numbers.map(|n| format!("<td class=\"n\">{n}</td>")).join("");
