@@ -171,6 +171,12 @@ pub const GROUPS: &[Group] = &[
                  `tenant_rate`, `too_large` and others; those of bodies are the reasons of the quarantine",
             ),
             counter(
+                "tallyline_sign_ins_total",
+                &["outcome"],
+                "Sign-ins: `succeeded`, `refused`, `locked` (too many failures); `stolen`: an old refresh token was used and \
+                 its session was ended",
+            ),
+            counter(
                 "tallyline_http_connections_cut_total",
                 &["reason"],
                 "Connections that ended without an answer of ours: `malformed`, `headers_too_large`, `silent` (slow \
