@@ -3615,6 +3615,8 @@ CREATE INDEX calls_started_at_idx ON public.calls USING btree (user_id, started_
 
 CREATE INDEX contacts_email_idx ON public.contacts USING btree (user_id, lower((email)::text)) WHERE (email IS NOT NULL);
 
+CREATE INDEX contacts_last_contact_idx ON public.contacts USING btree (user_id, last_contact_at DESC, id DESC) WHERE (last_contact_at IS NOT NULL);
+
 CREATE INDEX credit_transactions_entry_idx ON public.credit_transactions USING btree (user_id, entry_no DESC);
 
 CREATE INDEX dashboard_cache_expires_idx ON public.dashboard_cache USING btree (expires_at);
@@ -3632,6 +3634,8 @@ CREATE INDEX follow_ups_to_remind_idx ON public.follow_ups USING btree (user_id,
 CREATE UNIQUE INDEX lead_analytics_complete_key ON public.lead_analytics USING btree (user_id, contact_id) WHERE ((analysis_type)::text = 'complete'::text);
 
 CREATE UNIQUE INDEX lead_analytics_individual_key ON public.lead_analytics USING btree (user_id, call_id) WHERE ((analysis_type)::text = 'individual'::text);
+
+CREATE INDEX lead_analytics_score_idx ON public.lead_analytics USING btree (user_id, total_score DESC, contact_id DESC) WHERE (((analysis_type)::text = 'complete'::text) AND (total_score IS NOT NULL));
 
 CREATE INDEX login_attempts_attempted_at_idx ON public.login_attempts USING btree (attempted_at);
 

@@ -14,6 +14,7 @@ mod figures;
 mod histories;
 mod jobs_cli;
 mod notices;
+mod pages_tenant;
 mod people;
 mod providers;
 mod receiver;
