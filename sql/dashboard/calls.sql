@@ -3,7 +3,8 @@
 -- Filters, null for any: $4 agent, $5 outcome, $6 direction, $7 source, $8 and $9 seconds of talk from and below, $10 'any' lead,
 -- 'qualified' or a quality, $11 weekday from Monday 1 and $12 hour of the wall clock in the zone $13.
 WITH looked AS MATERIALIZED (
-    SELECT c.*
+    SELECT c.user_id, c.id, c.started_at, c.agent_id, c.lead_type, c.call_source, c.phone_number, c.duration_seconds, c.outcome,
+           c.credits_micros, c.cost_micros
     FROM public.calls c
     WHERE c.user_id = $1 AND c.started_at >= $2 AND c.started_at < $3 AND ($4::uuid IS NULL OR c.agent_id = $4)
       AND ($14::timestamptz IS NULL OR (c.started_at, c.id) < ($14, $15::uuid))

@@ -26,8 +26,9 @@ WITH days AS (
       AND a.zone = (SELECT timezone FROM public.users WHERE id = $1)
 )
 SELECT coalesce(sum(d.total_calls), 0)::bigint AS "calls!",
-       ARRAY[sum(d.successful_calls), sum(d.voicemail_calls), sum(d.no_answer_calls), sum(d.busy_calls), sum(d.failed_outcome_calls),
-             sum(d.cancelled_calls), sum(d.in_progress_calls)]::bigint[] AS outcomes,
+       ARRAY[coalesce(sum(d.successful_calls), 0), coalesce(sum(d.voicemail_calls), 0), coalesce(sum(d.no_answer_calls), 0),
+             coalesce(sum(d.busy_calls), 0), coalesce(sum(d.failed_outcome_calls), 0), coalesce(sum(d.cancelled_calls), 0),
+             coalesce(sum(d.in_progress_calls), 0)]::bigint[] AS "outcomes!",
        coalesce(sum(d.inbound_calls), 0)::bigint AS "inbound!", coalesce(sum(d.outbound_calls), 0)::bigint AS "outbound!",
        coalesce(sum(d.phone_calls), 0)::bigint AS "phone!", coalesce(sum(d.internet_calls), 0)::bigint AS "internet!",
        coalesce(sum(d.unknown_source_calls), 0)::bigint AS "unknown!", coalesce(sum(d.leads_generated), 0)::bigint AS "leads!",

@@ -17,6 +17,7 @@ mod inbox_cli;
 mod jobs_cli;
 mod notices;
 mod pages_operate;
+mod pages_tenant;
 mod people;
 mod privacy;
 mod providers;

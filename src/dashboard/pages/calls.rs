@@ -188,7 +188,6 @@ async fn figure(conn: &mut PgConnection, question: &Question) -> Result<Figure, 
     )
     .fetch_one(&mut *conn)
     .await?;
-    let outcomes = row.outcomes.unwrap_or_default();
     let stored = match filter.narrowings() {
         0 => Some(row.calls),
         1 if filter.min_s.is_some() || filter.max_s.is_some() => Some(row.talked),
@@ -201,7 +200,7 @@ async fn figure(conn: &mut PgConnection, question: &Question) -> Result<Figure, 
         ) {
             (Some(word), ..) => {
                 let at = OUTCOMES.iter().position(|outcome| outcome_word(outcome.key) == word);
-                at.map(|at| outcomes.get(at).copied().unwrap_or(0))
+                at.map(|at| row.outcomes.get(at).copied().unwrap_or(0))
             }
             (_, Some("inbound"), ..) => Some(row.inbound),
             (_, Some(_), ..) => Some(row.outbound),

@@ -149,10 +149,29 @@ async fn read(
     let (status, first, last) = show.range(open.period.today);
     let (date, id) = after.unzip();
     let limit = page_limit(count);
-    let rows =
-        sqlx::query_file_as!(Row, "sql/dashboard/follow_ups.sql", open.tenant, status, first, last, date, id, limit)
+    let tenant = open.tenant;
+    let rows = match status {
+        "pending" => {
+            sqlx::query_file_as!(Row, "sql/dashboard/follow_ups.sql", tenant, status, first, last, date, id, limit)
+                .fetch_all(conn)
+                .await?
+        }
+        _ => {
+            sqlx::query_file_as!(
+                Row,
+                "sql/dashboard/follow_ups_ended.sql",
+                tenant,
+                status,
+                first,
+                last,
+                date,
+                id,
+                limit
+            )
             .fetch_all(conn)
-            .await?;
+            .await?
+        }
+    };
     let (rows, more) = cut(rows, count);
     let next = rows.last().filter(|_| more).map(|row| (row.follow_up_date, row.id));
     Ok((rows, next))
