@@ -31,6 +31,8 @@ use uuid::Uuid;
 use crate::accounts::guard::{self, Gate};
 use crate::accounts::{FirstRun, Principal};
 
+pub use layout::{OPERATOR_PAGES, TENANT_PAGES};
+
 const DEFAULT_DAYS: u16 = 30;
 const MAX_DAYS: u16 = 366;
 

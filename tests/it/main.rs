@@ -3,6 +3,7 @@
 
 mod accounts;
 mod analyses;
+mod api;
 mod backfill;
 #[path = "../support/daemon.rs"]
 mod daemon;
@@ -12,6 +13,7 @@ mod embedded;
 mod end_to_end;
 mod figures;
 mod histories;
+mod isolation;
 mod jobs_cli;
 mod notices;
 mod people;

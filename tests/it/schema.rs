@@ -4,7 +4,7 @@ mod access;
 mod calendar;
 mod checks;
 mod columns;
-mod fixture;
+pub mod fixture;
 mod foreign_rows;
 mod histogram;
 mod holes;
