@@ -54,7 +54,10 @@ fn private_routes() -> Routes {
 /// peer's address.
 pub fn router(gate: &Arc<Gate>) -> Router {
     let document = Arc::new(document());
-    let private = private_routes().router.route("/api/{*rest}", any(nothing_here)).route("/api", any(nothing_here));
+    let mut private = private_routes().router;
+    for elsewhere in ["/api", "/api/", "/api/{*rest}"] {
+        private = private.route(elsewhere, any(nothing_here));
+    }
     let private = private.layer(from_fn_with_state(Arc::clone(gate), guard::api));
     let public = own::public_routes().router;
     let described = Router::new()

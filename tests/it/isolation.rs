@@ -26,7 +26,7 @@ const MARKER: &str = "zzvictim";
 const DIGITS: [&str; 2] = ["5559173", "918273645"];
 
 /// Writes the marker into whatever the other tenant has.
-const MARK: [&str; 11] = [
+const MARK: [&str; 12] = [
     "UPDATE users SET credits_micros = 918273645, company = 'zzvictim' WHERE id = $1",
     "UPDATE agents SET name = 'zzvictim agent', bolna_agent_id = 'zzvictim-agent' WHERE user_id = $1",
     "UPDATE contacts SET name = 'zzvictim contact', email = 'zzvictim@example.org', notes = 'zzvictim',
@@ -38,7 +38,8 @@ const MARK: [&str; 11] = [
     "UPDATE customers SET name = 'zzvictim', notes = 'zzvictim' WHERE user_id = $1",
     "UPDATE credit_transactions SET description = 'zzvictim' WHERE user_id = $1",
     "UPDATE dashboard_cache SET cache_data = '{\"of\": \"zzvictim\"}' WHERE user_id = $1",
-    "UPDATE tally.quarantine SET detail = 'zzvictim', body = 'zzvictim' WHERE user_id = $1",
+    "UPDATE tally.inbox SET body = 'zzvictim' WHERE user_id = $1",
+    "UPDATE tally.quarantine SET detail = 'zzvictim' WHERE user_id = $1",
 ];
 
 /// What the attempts are made with.
