@@ -93,6 +93,7 @@ impl Daemon {
         }
         let pool = connect(&config, database_url).await?;
         tallyline_db::pool::refuse_privileged(&pool).await?;
+        tallyline_db::pool::refuse_holes(&pool).await?;
 
         let listener = TcpListener::bind(&config.http.listen)
             .await

@@ -78,7 +78,7 @@ async fn pass(gate: &Gate, kind: Kind, mut request: Request, next: Next) -> Resp
     if !gate.login {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
         if !is_this_machine(peer, request.headers()) {
-            return (StatusCode::FORBIDDEN, REFUSED).into_response();
+            return turned_away(kind, StatusCode::FORBIDDEN, REFUSED);
         }
         if !request.method().is_safe() && is_cross_origin(request.headers()) {
             return turned_away(kind, StatusCode::FORBIDDEN, "a request of another site");

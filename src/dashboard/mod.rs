@@ -34,6 +34,8 @@ use crate::accounts::guard::{self, Gate};
 use crate::accounts::{FirstRun, Principal};
 use crate::operate;
 
+pub use layout::{OPERATOR_PAGES, TENANT_PAGES};
+
 const DEFAULT_DAYS: u16 = 30;
 const MAX_DAYS: u16 = 366;
 

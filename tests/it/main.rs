@@ -3,6 +3,7 @@
 
 mod accounts;
 mod analyses;
+mod api;
 mod backfill;
 #[path = "../support/daemon.rs"]
 mod daemon;
@@ -14,6 +15,7 @@ mod figures;
 mod fuzz;
 mod histories;
 mod inbox_cli;
+mod isolation;
 mod jobs_cli;
 mod notices;
 mod pages_operate;

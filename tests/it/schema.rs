@@ -7,6 +7,7 @@ mod columns;
 pub mod fixture;
 mod foreign_rows;
 mod histogram;
+mod holes;
 mod keys;
 mod reversible;
 mod triggers;

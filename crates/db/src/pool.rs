@@ -65,6 +65,12 @@ pub enum PoolError {
         /// "is a superuser", "owns the tables" or "has BYPASSRLS".
         why: &'static str,
     },
+    /// A request of one tenant could reach rows of another.
+    #[error("refusing to run: a tenant could reach other tenants' rows, since {}; put it back as in migrations/schema.sql", .holes.join("; "))]
+    Holes {
+        /// Each an object and what is wrong with it.
+        holes: Vec<String>,
+    },
     /// The database could not be reached or asked.
     #[error("cannot use the database: {0}")]
     Database(#[from] sqlx::Error),
@@ -132,6 +138,21 @@ pub async fn refuse_privileged(pool: &PgPool) -> Result<(), PoolError> {
         return Ok(());
     };
     Err(PoolError::Privileged { role: row.try_get("role_name")?, why })
+}
+
+/// Fails when a right or a missing policy would let a tenant's request, which works
+/// as `tallyline_api`, see or change more than its own rows: whoever altered the
+/// database by hand learns it at the next start and not from a tenant.
+///
+/// # Errors
+/// [`PoolError::Holes`] names every one.
+pub async fn refuse_holes(pool: &PgPool) -> Result<(), PoolError> {
+    let rows = sqlx::query(include_str!("../../../sql/db/holes.sql")).fetch_all(pool).await?;
+    let holes = rows
+        .iter()
+        .map(|row| Ok(format!("{} {}", row.try_get::<String, _>(0)?, row.try_get::<String, _>(1)?)))
+        .collect::<Result<Vec<String>, sqlx::Error>>()?;
+    if holes.is_empty() { Ok(()) } else { Err(PoolError::Holes { holes }) }
 }
 
 /// A transaction in which only the rows of one tenant can be seen. Role and

@@ -1,0 +1,82 @@
+//! Answers that are not what was asked for, as RFC 9457 says.
+
+use axum::Json;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The body, `application/problem+json`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Problem {
+    /// Always `about:blank`: the status says which problem it is.
+    #[serde(rename = "type")]
+    #[schema(example = "about:blank")]
+    kind: &'static str,
+    #[schema(example = "Not Found")]
+    title: &'static str,
+    #[schema(example = 404)]
+    status: u16,
+    /// What to do differently.
+    detail: String,
+}
+
+/// A problem of this status.
+pub(crate) fn problem(status: StatusCode, detail: impl Into<String>) -> Response {
+    let title = status.canonical_reason().unwrap_or("Problem");
+    let body = Problem { kind: "about:blank", title, status: status.as_u16(), detail: detail.into() };
+    let headers = [(CONTENT_TYPE, "application/problem+json"), (CACHE_CONTROL, "no-store")];
+    (status, headers, Json(body)).into_response()
+}
+
+/// Why a request is not answered.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// There is none, or it is not theirs: one answer for both.
+    NotFound(&'static str),
+    /// The request makes no sense.
+    Bad(String),
+    /// They may read and not change.
+    Forbidden,
+    /// It makes sense, and not as things stand.
+    Conflict(String),
+    /// Not before so many minutes.
+    TooMany(i32),
+    /// Any other status.
+    Other(StatusCode, String),
+    Database(sqlx::Error),
+}
+
+impl Fault {
+    pub(super) fn bad(detail: impl Into<String>) -> Self {
+        Fault::Bad(detail.into())
+    }
+}
+
+impl From<sqlx::Error> for Fault {
+    fn from(error: sqlx::Error) -> Self {
+        Fault::Database(error)
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        match self {
+            Fault::NotFound(what) => problem(StatusCode::NOT_FOUND, what),
+            Fault::Bad(detail) => problem(StatusCode::BAD_REQUEST, detail),
+            Fault::Forbidden => problem(StatusCode::FORBIDDEN, "this may be read and not changed with what you hold"),
+            Fault::Conflict(detail) => problem(StatusCode::CONFLICT, detail),
+            Fault::TooMany(minutes) => {
+                let mut answer = problem(StatusCode::TOO_MANY_REQUESTS, "too many failures; try again later");
+                answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(i64::from(minutes) * 60));
+                answer
+            }
+            Fault::Other(status, detail) => problem(status, detail),
+            Fault::Database(error) => {
+                tracing::error!(%error, "the API could not use the database");
+                problem(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer")
+            }
+        }
+    }
+}

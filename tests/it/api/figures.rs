@@ -1,0 +1,184 @@
+//! One figure has one value: on the page, in the API, on the command line and in the database.
+
+use axum::http::{Method, StatusCode};
+use serde_json::Value;
+use tallyline::accounts::Role;
+use tallyline_testkit::TestDb;
+use uuid::Uuid;
+
+use super::{Program, assert_problem};
+use crate::daemon::{Site, text};
+use crate::verify::fixture::{calls, roll_up_all, tenant};
+use crate::web::{Browser, account, site};
+
+async fn number(db: &TestDb, user_id: Uuid, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).bind(user_id).fetch_one(&db.admin).await.unwrap()
+}
+
+fn sum(rows: &Value, figure: &str) -> i64 {
+    rows.as_array().unwrap().iter().map(|row| row[figure].as_i64().unwrap()).sum()
+}
+
+fn cli(site: &Site, arguments: &[&str]) -> Value {
+    let output = site.run(arguments);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{arguments:?}: {}", text(&output)))
+}
+
+/// A day's worth and more of calls in the days before today, rolled up.
+async fn recent(db: &TestDb, zone: &str) -> Uuid {
+    let user_id = tenant(db, zone).await;
+    let from: String = sqlx::query_scalar("SELECT (date_trunc('day', now()) - interval '9 days')::text")
+        .fetch_one(&db.admin)
+        .await
+        .unwrap();
+    calls(db, user_id, &from, 317).await;
+    let customer = "INSERT INTO customers (user_id, contact_id, customer_reference_number, name)
+                    SELECT user_id, id, '', name FROM contacts WHERE user_id = $1 AND name IN ('C1', 'C2')";
+    sqlx::query(customer).bind(user_id).execute(&db.admin).await.unwrap();
+    roll_up_all(&db.pool).await;
+    user_id
+}
+
+/// Break tried: `failed_outcome_calls` summed as `total_calls` in agents.sql.
+#[tokio::test]
+async fn page_api_command_line_and_database_agree() {
+    let db = TestDb::new().await;
+    let user_id = recent(&db, "Asia/Kolkata").await;
+    let router = site(&db, false);
+    let mut local = Browser::new(&router);
+    let mut read = async |path: &str| -> Value {
+        let answer = local.get(&format!("/api/v1/tenants/{user_id}{path}")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
+        serde_json::from_str(&answer.text).unwrap()
+    };
+    let total = number(&db, user_id, "SELECT count(*) FROM calls WHERE user_id = $1").await;
+    let talk = number(&db, user_id, "SELECT sum(duration_seconds) FROM calls WHERE user_id = $1").await;
+    let credits = number(&db, user_id, "SELECT sum(credits_micros)::bigint FROM calls WHERE user_id = $1").await;
+    assert_eq!(total, 317);
+
+    let usage = read("/credits/usage").await;
+    let (from, to) = (usage["from"].as_str().unwrap().to_owned(), usage["to"].as_str().unwrap().to_owned());
+    assert_eq!((sum(&usage["days"], "total_calls"), usage["credits_micros"].as_i64()), (total, Some(credits)));
+    let figures = read(&format!("/figures?grain=day&from={from}&to={to}")).await;
+    let agents = read("/agents").await;
+    for (figure, expected) in [("total_calls", total), ("talk_seconds", talk), ("credits_micros", credits)] {
+        assert_eq!(sum(&figures["figures"], figure), expected, "{figure}");
+        assert_eq!(sum(&agents["items"], figure), expected, "{figure}");
+    }
+    for (outcome, figure) in [
+        ("answered", "successful_calls"),
+        ("voicemail", "voicemail_calls"),
+        ("no_answer", "no_answer_calls"),
+        ("busy", "busy_calls"),
+        ("failed", "failed_outcome_calls"),
+        ("cancelled", "cancelled_calls"),
+        ("in_progress", "in_progress_calls"),
+    ] {
+        let sql = "SELECT count(*) FROM calls WHERE user_id = $1 AND outcome = $2";
+        let counted: i64 = sqlx::query_scalar(sql).bind(user_id).bind(outcome).fetch_one(&db.admin).await.unwrap();
+        assert_eq!(sum(&figures["figures"], figure), counted, "{figure}");
+        assert_eq!(sum(&agents["items"], figure), counted, "{figure}");
+        // What the figure counts can be listed.
+        let listed = read(&format!("/calls?outcome={outcome}&limit=200")).await;
+        assert_eq!(listed["items"].as_array().unwrap().len() as i64, counted, "{outcome}");
+    }
+
+    let page = Browser::new(&router).get(&format!("/?tenant={user_id}&days=30")).await;
+    assert!(page.text.contains(&format!(">{total}<")), "{}", page.text);
+    let answered = sum(&figures["figures"], "successful_calls");
+    assert!(page.text.contains(&format!(r#"<span class="count">{answered}</span>"#)), "{}", page.text);
+
+    let tool = Site::new(&db);
+    let id = user_id.to_string();
+    let customers = read("/customers").await;
+    let listed = cli(&tool, &["customer", "list", "--tenant", &id, "--json"]);
+    for (of_api, of_cli, sql) in [
+        (
+            "total_calls",
+            "total_calls",
+            "SELECT count(*) FROM calls JOIN customers USING (user_id, contact_id) WHERE user_id = $1",
+        ),
+        (
+            "talk_seconds",
+            "talk_seconds",
+            "SELECT sum(duration_seconds) FROM calls JOIN customers USING (user_id, contact_id) WHERE user_id = $1",
+        ),
+    ] {
+        let counted = number(&db, user_id, sql).await;
+        assert!(counted > 0);
+        assert_eq!((sum(&customers["items"], of_api), sum(&listed, of_cli)), (counted, counted), "{of_api}");
+    }
+    let ledger = read("/credits/ledger?limit=200").await;
+    let entries = cli(&tool, &["credits", "list", "--tenant", &id, "--limit", "200", "--json"]);
+    let amounts = |rows: &Value, name: &str| -> Vec<i64> {
+        rows.as_array().unwrap().iter().map(|row| row[name].as_i64().unwrap()).collect()
+    };
+    assert_eq!(amounts(&ledger["items"], "amount_micros"), amounts(&entries, "amount_micros"));
+    let balance = read("/credits").await["credits_micros"].as_i64().unwrap();
+    assert_eq!(balance, number(&db, user_id, "SELECT credits_micros FROM users WHERE id = $1").await);
+    assert_eq!(
+        balance,
+        number(&db, user_id, "SELECT sum(amount_micros)::bigint FROM credit_transactions WHERE user_id = $1").await
+    );
+}
+
+/// Break tried: the marks left out of `complete_until`.
+#[tokio::test]
+async fn answers_with_figures_say_of_when_they_are() {
+    let db = TestDb::new().await;
+    let user_id = recent(&db, "UTC").await;
+    let mut program = Program::of(&db, &site(&db, true), user_id, false).await;
+    let paths = ["/freshness", "/agents", "/credits", "/credits/usage", "/customers"];
+    for path in paths {
+        let answer = program.read(&format!("/api/v1/tenants/{user_id}{path}")).await;
+        assert_eq!(answer["as_of"], answer["complete_until"], "{path}: {answer}");
+    }
+    sqlx::query("UPDATE calls SET duration_seconds = duration_seconds + 1 WHERE user_id = $1")
+        .bind(user_id)
+        .execute(&db.admin)
+        .await
+        .unwrap();
+    sqlx::query("UPDATE tally.rollup_marks SET marked_at = '2026-03-01 00:00Z'").execute(&db.admin).await.unwrap();
+    for path in paths {
+        let answer = program.read(&format!("/api/v1/tenants/{user_id}{path}")).await;
+        assert_eq!(answer["complete_until"], "2026-03-01T00:00:00Z", "{path}");
+    }
+}
+
+/// Break tried: the generation left out of the tag; the second answer stays 304.
+#[tokio::test]
+async fn what_is_computed_ahead_is_not_sent_twice() {
+    let db = TestDb::new().await;
+    let user_id = recent(&db, "UTC").await;
+    for sql in [
+        "INSERT INTO dashboard_cache (user_id, cache_key, cache_data, generation, expires_at)
+         VALUES ($1, 'overview', '{\"kpis\": []}', 7, 'infinity'), ($1, 'trends', '{}', 7, 'infinity')",
+        "INSERT INTO call_analytics_cache (user_id, date_period, period_type, zone, generation)
+         SELECT $1, (now() AT TIME ZONE 'UTC')::date, 'daily', 'UTC', 7",
+    ] {
+        sqlx::query(sql).bind(user_id).execute(&db.admin).await.unwrap();
+    }
+    let owner = account(&db, "reader@example.com", Role::Admin).await;
+    let mut program = Program::of(&db, &site(&db, true), owner, false).await;
+    let token = program.header.clone();
+    for path in ["overview", "trends", "periods"] {
+        let uri = format!("/api/v1/tenants/{user_id}/{path}");
+        let first = program.get(&uri).await;
+        assert_eq!(first.status, StatusCode::OK, "{}", first.text);
+        assert_eq!(first.headers["cache-control"], "private, no-cache");
+        let tag = first.headers["etag"].to_str().unwrap().to_owned();
+        let held = [("authorization", token.as_str()), ("if-none-match", tag.as_str())];
+        let again = program.browser.send(Method::GET, &uri, &held, String::new()).await;
+        assert_eq!((again.status, again.text.as_str()), (StatusCode::NOT_MODIFIED, ""), "{path}");
+        assert_eq!(again.headers["etag"], tag.as_str());
+        for sql in [
+            "UPDATE dashboard_cache SET generation = generation + 1 WHERE user_id = $1",
+            "UPDATE call_analytics_cache SET generation = generation + 1 WHERE user_id = $1",
+        ] {
+            sqlx::query(sql).bind(user_id).execute(&db.admin).await.unwrap();
+        }
+        let changed = program.browser.send(Method::GET, &uri, &held, String::new()).await;
+        assert_eq!(changed.status, StatusCode::OK, "{path}");
+    }
+    assert_problem(&program.get(&format!("/api/v1/tenants/{owner}/trends")).await, StatusCode::NOT_FOUND);
+}
