@@ -3772,6 +3772,8 @@ CREATE INDEX inbox_pending_received_idx ON tally.inbox_pending USING btree (rece
 
 CREATE INDEX inbox_pending_wait_idx ON tally.inbox_pending USING btree (user_id, wait_key) WHERE (state = 'waiting'::text);
 
+CREATE INDEX inbox_received_idx ON tally.inbox USING brin (received_at) WITH (pages_per_range='32', autosummarize='on');
+
 CREATE INDEX job_history_job ON ONLY tally.job_history USING btree (job_id);
 
 CREATE INDEX job_history_unsuccessful ON ONLY tally.job_history USING btree (finished_at, job_id, claim) WHERE (outcome <> 'succeeded'::text);
