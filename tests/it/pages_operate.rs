@@ -365,7 +365,7 @@ async fn a_schedule_is_run_paused_and_resumed() {
     assert_eq!(admin.get("/operate/schedules/nothing").await.status, StatusCode::NOT_FOUND);
 }
 
-/// Broken by hand: with the entry of the audit log left out, the body is seen unseen.
+/// Broken by hand: with a `who_may` that lets all pass, an admin sees the body.
 #[tokio::test]
 async fn what_is_in_quarantine_is_replayed_and_bodies_are_not_seen_unseen() {
     let here = Here::new().await;
