@@ -161,9 +161,7 @@ async fn read(browser: &mut Browser, uri: &str) -> String {
     text
 }
 
-/// Broken by hand: with an extractor that lets every role pass, the tenant reads the
-/// pages; without `who_may` in [`AsAdmin`] the tenant's forms and those of the
-/// token that only reads change something.
+/// Broken by hand: with an `Operator` that lets every role pass, the tenant reads the pages.
 #[tokio::test]
 async fn to_who_is_no_operator_the_pages_are_not_there() {
     let here = Here::new().await;
@@ -188,6 +186,7 @@ async fn to_who_is_no_operator_the_pages_are_not_there() {
     assert_eq!(here.entries().await, 0);
 }
 
+/// Broken by hand: with a `who_may` that lets all pass, the token that only reads changes something.
 #[tokio::test]
 async fn tokens_that_read_and_other_sites_change_nothing() {
     let here = Here::new().await;
@@ -366,8 +365,7 @@ async fn a_schedule_is_run_paused_and_resumed() {
     assert_eq!(admin.get("/operate/schedules/nothing").await.status, StatusCode::NOT_FOUND);
 }
 
-/// Broken by hand: with the body shown before its entry is committed, and the entry
-/// left out, the count of entries stays.
+/// Broken by hand: with a `who_may` that lets all pass, an admin sees the body.
 #[tokio::test]
 async fn what_is_in_quarantine_is_replayed_and_bodies_are_not_seen_unseen() {
     let here = Here::new().await;
@@ -434,8 +432,6 @@ async fn a_backfill_is_previewed_started_and_steered() {
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
 }
 
-/// Broken by hand: with hours counted from the local midnight of today, the call of
-/// yesterday is counted as none.
 #[tokio::test]
 async fn the_quality_page_counts_events_differences_and_what_does_not_end() {
     let here = Here::new().await;

@@ -48,10 +48,10 @@ const OTHER_INDEXES: [&str; 11] = [
     "tally.backfill_units_next_idx",
     // Unique over all tenants: a request names nothing but its endpoint.
     "tally.endpoints_pkey",
-    // The lag is that of the oldest event, whosever it is.
-    "tally.inbox_pending_received_idx",
     // Webhooks of all tenants by the hour of their receipt.
     "tally.inbox_received_idx",
+    // The lag is that of the oldest event, whosever it is.
+    "tally.inbox_pending_received_idx",
     // The oldest marks come first, whosever they are.
     "tally.lead_marks_seq_idx",
     // What is past its retention is deleted for all tenants at once.
