@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -121,17 +121,19 @@ async fn list(State(gate): State<Arc<Gate>>, _: Operator, Asked(asked): Asked<Jo
     let state = asked.state.as_deref().unwrap_or("live");
     let state = state.parse::<JobState>().map_err(|error| Fault::bad(error.to_string()))?;
     let cursor = Cursor { list: "jobs", tenant: asked.tenant.unwrap_or_default() };
+    let mut db = gate.pool.acquire().await?;
+    let now = sqlx::query_scalar!(r#"SELECT now() AS "now!""#).fetch_one(&mut *db).await?;
     let listing = Listing {
         state,
         kind: asked.kind,
         queue: asked.queue,
         tenant: asked.tenant,
-        since: Utc::now() - TimeDelta::hours(hours),
+        since: now - TimeDelta::hours(hours),
         since_for_all: asked.hours.is_some(),
         limit: lines,
         before: cursor.read::<String>(asked.cursor.as_deref())?,
     };
-    let page = admin::list(&mut *gate.pool.acquire().await?, &listing).await?;
+    let page = admin::list(&mut db, &listing).await?;
     let next = page.next.map(|place| cursor.write(&place));
     Ok(Found(Page { items: page.jobs.into_iter().map(Line).collect(), next }))
 }

@@ -60,6 +60,10 @@ impl From<sqlx::Error> for Fault {
     }
 }
 
+fn code_of(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error()?.code().map(|code| code.into_owned())
+}
+
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         match self {
@@ -73,6 +77,10 @@ impl IntoResponse for Fault {
                 answer
             }
             Fault::Other(status, detail) => problem(status, detail),
+            // Data exceptions: a text that is no value, such as one with a NUL.
+            Fault::Database(error) if code_of(&error).is_some_and(|code| code.starts_with("22")) => {
+                problem(StatusCode::BAD_REQUEST, "a value is none that can be stored")
+            }
             Fault::Database(error) => {
                 tracing::error!(%error, "the API could not use the database");
                 problem(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer")

@@ -3,6 +3,11 @@
 //!
 //! Success would be an answer 2xx that holds anything of the other tenant, or any change of
 //! its rows. What an attempt itself said does not count where it comes back.
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "names of tables and columns come from the catalogue"
+)]
 
 use std::collections::BTreeMap;
 
@@ -282,8 +287,8 @@ async fn other(db: &TestDb, site: &axum::Router) -> Other {
     Other { tenant: victim.user_id, ids: ids(db, victim.user_id).await, cursors, tokens }
 }
 
-/// Breaks tried: `may_read` always true in `Tenant` (the first answers 2xx hold the marker);
-/// `user_id = $1` left out of call.sql together with the tenant's transaction.
+/// Break tried: `may_read` not asked in `Tenant`, and any tenant's rows changed by who reads them
+/// (89 attempts of 17,937 succeeded).
 #[tokio::test(flavor = "multi_thread")]
 async fn no_attempt_of_thousands_reaches_another_tenant() {
     let db = TestDb::new().await;

@@ -69,7 +69,7 @@ fn routes_are_added_where_they_are_described() {
     }
 }
 
-/// Breaks tried: a route described as public that is behind the door; a 404 left out of the description.
+/// Break tried: `may_read` not asked in `Tenant`; the stranger is answered 200.
 #[tokio::test]
 async fn every_route_answers_as_it_is_described() {
     let db = TestDb::new().await;

@@ -39,7 +39,7 @@ async fn recent(db: &TestDb, zone: &str) -> Uuid {
     user_id
 }
 
-/// Break tried: `failed_outcome_calls` summed as `total_calls` in agents.sql.
+/// Break tried: the days' cost summed instead of their credits.
 #[tokio::test]
 async fn page_api_command_line_and_database_agree() {
     let db = TestDb::new().await;
@@ -145,7 +145,7 @@ async fn answers_with_figures_say_of_when_they_are() {
     }
 }
 
-/// Break tried: the generation left out of the tag; the second answer stays 304.
+/// Break tried: the generations left out of the tag of periods; the changed answer stays 304.
 #[tokio::test]
 async fn what_is_computed_ahead_is_not_sent_twice() {
     let db = TestDb::new().await;
