@@ -86,7 +86,7 @@ async fn page_api_command_line_and_database_agree() {
     let page = Browser::new(&router).get(&format!("/?tenant={user_id}&days=30")).await;
     assert!(page.text.contains(&format!(">{total}<")), "{}", page.text);
     let answered = sum(&figures["figures"], "successful_calls");
-    assert!(page.text.contains(&format!(r#"<span class="count">{answered}</span>"#)), "{}", page.text);
+    assert!(page.text.contains(&format!(">{answered}</")), "{}", page.text);
 
     let tool = Site::new(&db);
     let id = user_id.to_string();
