@@ -54,8 +54,6 @@ fn shown_number(shown: &Value) -> u64 {
 }
 
 /// No mouse is needed: the form has the focus, and the keys reach all of it.
-///
-/// Break tried: the button made a `type="button"`; nobody gets in.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_job_is_run_again_by_somebody_who_signed_in_by_keyboard() {
     let Some(browser) = Chromium::start().await else { return };
@@ -131,8 +129,6 @@ const CALLS: &str =
 
 /// A tenant's own eyes: what the overview counts is what its links list, filters narrow the list, and a call that ends
 /// meanwhile appears by itself.
-///
-/// Break tried: the link of an outcome without its outcome; four calls are listed instead of two.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_figure_leads_to_its_calls_and_a_new_call_appears_by_itself() {
     let Some(browser) = Chromium::start().await else { return };

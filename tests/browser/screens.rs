@@ -7,7 +7,7 @@ use crate::walk::{furnished, walk};
 use crate::{NARROW, WIDE};
 
 /// Longer pages are cut.
-const HIGHEST: u32 = 2200;
+const HIGHEST: u32 = 1600;
 
 /// `/tenants/*/calls/*` is `calls-one`.
 fn file_name(kind: &str) -> String {

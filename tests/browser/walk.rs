@@ -45,14 +45,15 @@ const PAGES: [&str; 27] = [
     "/tenants/*/leads/*",
 ];
 
-/// A dead letter and a webhook in quarantine.
+/// A dead letter, a webhook in quarantine, and trends now instead of within a quarter of an hour.
 const EXTRAS: &str = "INSERT INTO tally.dead_jobs
          (job_id, kind, queue, payload, priority, attempts, max_attempts, reason, created_at, dead_at, claims)
      VALUES (900001, 'verify_rollups', 'default', '{}', 1, 5, 5, 'the statement was cancelled after 60 s', now(), now(), 5);
      INSERT INTO tally.inbox (user_id, id, provider, endpoint, body_sha256, body, headers)
      SELECT user_id, 900001, provider, endpoint, sha256('1'), '{\"id\":\"marker\"}', '{}' FROM tally.inbox LIMIT 1;
      INSERT INTO tally.quarantine (user_id, id, provider, endpoint, inbox_id, reason, detail, received_at)
-     SELECT user_id, 900001, provider, endpoint, id, 'data_error', 'SQLSTATE 22P05', received_at FROM tally.inbox WHERE id = 900001";
+     SELECT user_id, 900001, provider, endpoint, id, 'data_error', 'SQLSTATE 22P05', received_at FROM tally.inbox WHERE id = 900001;
+     SELECT tally.request_job('rebuild_all_dashboards', 'test')";
 
 /// A site with traffic and something of everything, and a browser of somebody who may see all.
 pub async fn furnished(calls: &str) -> Option<(Chromium, TestDb, Site, Daemon)> {
@@ -69,7 +70,9 @@ pub async fn furnished(calls: &str) -> Option<(Chromium, TestDb, Site, Daemon)> 
     sign_in(&browser, &site, "operator@example.com").await;
     // An entry for the audit log.
     browser.open(&format!("http://{}/operate/queues", site.address)).await;
-    let why = "document.querySelector('form[action$=\"kinds/pause\"] [name=reason]').value = 'the archive is full'";
+    let why = "const form = document.querySelector('form[action$=\"kinds/pause\"]');
+        form.querySelector('select').value = 'archive_calls';
+        form.querySelector('[name=reason]').value = 'the archive is full';";
     browser.script(why, json!([])).await;
     browser.click("form[action$='kinds/pause'] button").await;
     browser.until("the kind is paused", "return document.querySelector('form[action$=\"/resume\"]') !== null").await;
