@@ -125,14 +125,14 @@ pub fn sections(page: &Page, links: &Links) -> Markup {
     }
 }
 
-fn bars(title: &str, id: &str, of: i64, lines: &[Line], hint: &str) -> Markup {
+fn bars((title, head): (&str, &str), id: &str, of: i64, lines: &[Line], hint: &str) -> Markup {
     let most = lines.iter().map(|line| line.count).max().unwrap_or(0);
     html! {
         section .card aria-labelledby=(id) {
             h2 id=(id) { (title) }
             div .scroll tabindex="0" role="region" aria-labelledby=(id) {
                 table .figures {
-                    thead { tr { th scope="col" { (title) } th scope="col" .n { "Calls" } th scope="col" .n { "Share" } } }
+                    thead { tr { th scope="col" { (head) } th scope="col" .n { "Calls" } th scope="col" .n { "Share" } } }
                     tbody {
                         @for line in lines {
                             tr {
@@ -173,7 +173,7 @@ fn funnel(page: &Page, links: &Links) -> Markup {
         line("Qualified", total.qualified_leads, &[("lead", "qualified")]),
     ];
     let hint = "Shares are of the calls attempted. Talk over 30 s includes voicemail; a lead is a call with an analysis of its own.";
-    bars("From call to lead", "funnel-title", total.calls, &lines, hint)
+    bars(("From call to lead", "Step"), "funnel-title", total.calls, &lines, hint)
 }
 
 fn talk_times(page: &Page, links: &Links) -> Markup {
@@ -193,7 +193,7 @@ fn talk_times(page: &Page, links: &Links) -> Markup {
         })
         .collect();
     let hint = "Calls with any talk, voicemail included; a band begins with its first second and ends before the next.";
-    bars("Talk time", "bands-title", all, &lines, hint)
+    bars(("Talk time", "Length"), "bands-title", all, &lines, hint)
 }
 
 fn sources(page: &Page, links: &Links) -> Markup {
@@ -220,7 +220,7 @@ fn sources(page: &Page, links: &Links) -> Markup {
         })
         .collect();
     let hint = "Shares are of all calls. A call whose direction nobody named is in neither; a lead that was not rated has no quality.";
-    bars("Sources, directions, leads", "sources-title", page.total.calls, &lines, hint)
+    bars(("Sources, directions, leads", "Kind"), "sources-title", page.total.calls, &lines, hint)
 }
 
 fn cost(page: &Page) -> Markup {
@@ -249,7 +249,7 @@ fn cost(page: &Page) -> Markup {
             h2 id="cost-title" { "Cost" }
             div .scroll tabindex="0" role="region" aria-labelledby="cost-title" {
                 table .figures {
-                    thead { tr { th scope="col" { "Cost" } th scope="col" .n { (page.tenant.currency) } th scope="col" .n { "Credits" } } }
+                    thead { tr { th scope="col" { "Of" } th scope="col" .n { (page.tenant.currency) } th scope="col" .n { "Credits" } } }
                     tbody { @for (label, cost, credits) in &lines {
                         tr { th scope="row" { (label) } td .n { (cost) } td .n { (credits) } }
                     } }

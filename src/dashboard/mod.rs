@@ -5,6 +5,8 @@
 mod assets;
 mod breakdown;
 mod chart;
+#[cfg(test)]
+mod contrast;
 pub(crate) mod data;
 mod figures;
 pub(crate) mod format;

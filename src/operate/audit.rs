@@ -126,8 +126,8 @@ fn form(asked: &Asked) -> Markup {
             (line("a-who", "who", "Who (e-mail, or command line)", &value(&asked.who)))
             (line("a-action", "action", "Action begins with", &value(&asked.action)))
             (line("a-tenant", "tenant", "Tenant", &value(&asked.tenant)))
-            label for="a-from" { "From" } input id="a-from" type="date" name="from" value=(value(&asked.from));
-            label for="a-to" { "To" } input id="a-to" type="date" name="to" value=(value(&asked.to));
+            div { label for="a-from" { "From" } input id="a-from" type="date" name="from" value=(value(&asked.from)); }
+            div { label for="a-to" { "To" } input id="a-to" type="date" name="to" value=(value(&asked.to)); }
             button type="submit" { "Show" }
         }
     }

@@ -125,8 +125,8 @@ fn form(asked: &Asked) -> Markup {
     html! {
         form .filters method="get" action={ (PATH) "/preview" } {
             (line("b-tenant", "tenant", "Tenant; empty for all", asked.value(&asked.tenant)))
-            label for="b-from" { "First day" } input id="b-from" type="date" name="from" value=(asked.value(&asked.from));
-            label for="b-to" { "Last day" } input id="b-to" type="date" name="to" value=(asked.value(&asked.to));
+            div { label for="b-from" { "First day" } input id="b-from" type="date" name="from" value=(asked.value(&asked.from)); }
+            div { label for="b-to" { "Last day" } input id="b-to" type="date" name="to" value=(asked.value(&asked.to)); }
             (choice("b-mode", "mode", "Days", None, &["missing", "stale", "all"], asked.mode.as_deref()))
             (choice("b-method", "method", "Method", Some("by size"), &["marks", "scan"], asked.method.as_deref()))
             (line("b-rate", "rate", "Calls a second at most", asked.value(&asked.rate)))

@@ -147,7 +147,7 @@ pub async fn preview(State(gate): State<Arc<Gate>>, AsAdmin(actor): AsAdmin, Que
         p { strong { (integer(total)) } " jobs would be " (asked.what.says()) "." }
         (by_kind(&kinds))
         @if total > 0 {
-            h2 .apart { "Some of them" }
+            h2 .part { "Some of them" }
             (lines(&some, state))
             div .actions { (confirm(&asked, &filter, up_to, total)) }
         }

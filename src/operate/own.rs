@@ -43,7 +43,7 @@ pub async fn show(State(gate): State<Arc<Gate>>, who: Principal, Query(said): Qu
         (card("who-title", "You", &facts(&lines)))
         (card("sessions-title", "Sessions", &session_table(&sessions, session)))
         (card("tokens-title", "API tokens", &token_table(&tokens)))
-        (card("password-title", "Password", &password_form()))
+        (card("password-title", "Password", &password_form(&who.account.email)))
     };
     page_apart(&gate, &who, "Your account", content).await
 }
@@ -87,9 +87,11 @@ fn token_table(tokens: &[ApiTokenRow]) -> Markup {
     }
 }
 
-fn password_form() -> Markup {
+fn password_form(email: &str) -> Markup {
     html! {
         form .account method="post" action="/account/password" {
+            // For password managers; without a name, so it is not sent.
+            input hidden type="text" autocomplete="username" value=(email) readonly;
             label for="old" { "Present password" }
             input id="old" type="password" name="old" required autocomplete="current-password";
             label for="new" { "New password" }

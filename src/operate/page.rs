@@ -333,7 +333,7 @@ pub fn table(label: &str, heads: &[&str], rows: &Markup) -> Markup {
 
 /// Names and values.
 pub fn facts(lines: &[(&str, Markup)]) -> Markup {
-    html! { dl .facts { @for (name, value) in lines { dt { (name) } dd { (value) } } } }
+    html! { dl .pairs { @for (name, value) in lines { dt { (name) } dd { (value) } } } }
 }
 
 /// A figure with its definition.
@@ -356,21 +356,23 @@ pub fn button(action: &str, label: &str, hidden: &[(&str, &str)], fields: &Marku
 
 /// A labelled line of text in a form.
 pub fn line(id: &str, name: &str, label: &str, value: &str) -> Markup {
-    html! { label for=(id) { (label) } input id=(id) name=(name) value=(value); }
+    html! { div { label for=(id) { (label) } input id=(id) name=(name) value=(value); } }
 }
 
 /// Why, for whoever wonders.
 pub fn reason(id: &str) -> Markup {
-    html! { label for=(id) { "Reason" } input id=(id) name="reason" required maxlength="500"; }
+    html! { div { label for=(id) { "Reason" } input id=(id) name="reason" required maxlength="500"; } }
 }
 
 /// A choice in a form; the empty one is `any`, where there is one.
 pub fn choice(id: &str, name: &str, label: &str, any: Option<&str>, words: &[&str], chosen: Option<&str>) -> Markup {
     html! {
-        label for=(id) { (label) }
-        select id=(id) name=(name) {
-            @if let Some(any) = any { option value="" { (any) } }
-            @for word in words { option value=(word) selected[chosen == Some(*word)] { (word) } }
+        div {
+            label for=(id) { (label) }
+            select id=(id) name=(name) {
+                @if let Some(any) = any { option value="" { (any) } }
+                @for word in words { option value=(word) selected[chosen == Some(*word)] { (word) } }
+            }
         }
     }
 }

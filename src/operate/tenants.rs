@@ -82,7 +82,7 @@ fn lines(all: &[Tenant]) -> Markup {
     let rows = html! {
         @for tenant in all { tr {
             th scope="row" { a href={ (PATH) "/" (tenant.id) } { (tenant.name) } @if !tenant.is_active { " (inactive)" } }
-            td { (tenant.email) } td { (tenant.timezone) } td .n { (micros(tenant.credits_micros, 2)) } td { (tenant.currency) }
+            td .text { (tenant.email) } td { (tenant.timezone) } td .n { (micros(tenant.credits_micros, 2)) } td { (tenant.currency) }
             td { (moment_or(tenant.last_hour, "never")) }
         } }
     };
