@@ -88,9 +88,15 @@ async fn page_api_command_line_and_database_agree() {
     let answered = sum(&figures["figures"], "successful_calls");
     assert!(page.text.contains(&format!(">{answered}</")), "{}", page.text);
 
-    let tool = Site::new(&db);
+    let (customers, ledger, credits) =
+        (read("/customers").await, read("/credits/ledger?limit=200").await, read("/credits").await);
+    customers_and_credits_agree(&db, user_id, &customers, &ledger, &credits).await;
+}
+
+/// Those of the API beside the command line and the database.
+async fn customers_and_credits_agree(db: &TestDb, user_id: Uuid, customers: &Value, ledger: &Value, credits: &Value) {
+    let tool = Site::new(db);
     let id = user_id.to_string();
-    let customers = read("/customers").await;
     let listed = cli(&tool, &["customer", "list", "--tenant", &id, "--json"]);
     for (of_api, of_cli, sql) in [
         (
@@ -104,21 +110,20 @@ async fn page_api_command_line_and_database_agree() {
             "SELECT sum(duration_seconds) FROM calls JOIN customers USING (user_id, contact_id) WHERE user_id = $1",
         ),
     ] {
-        let counted = number(&db, user_id, sql).await;
+        let counted = number(db, user_id, sql).await;
         assert!(counted > 0);
         assert_eq!((sum(&customers["items"], of_api), sum(&listed, of_cli)), (counted, counted), "{of_api}");
     }
-    let ledger = read("/credits/ledger?limit=200").await;
     let entries = cli(&tool, &["credits", "list", "--tenant", &id, "--limit", "200", "--json"]);
     let amounts = |rows: &Value, name: &str| -> Vec<i64> {
         rows.as_array().unwrap().iter().map(|row| row[name].as_i64().unwrap()).collect()
     };
     assert_eq!(amounts(&ledger["items"], "amount_micros"), amounts(&entries, "amount_micros"));
-    let balance = read("/credits").await["credits_micros"].as_i64().unwrap();
-    assert_eq!(balance, number(&db, user_id, "SELECT credits_micros FROM users WHERE id = $1").await);
+    let balance = credits["credits_micros"].as_i64().unwrap();
+    assert_eq!(balance, number(db, user_id, "SELECT credits_micros FROM users WHERE id = $1").await);
     assert_eq!(
         balance,
-        number(&db, user_id, "SELECT sum(amount_micros)::bigint FROM credit_transactions WHERE user_id = $1").await
+        number(db, user_id, "SELECT sum(amount_micros)::bigint FROM credit_transactions WHERE user_id = $1").await
     );
 }
 
