@@ -382,7 +382,7 @@ CASE
 END),
     CONSTRAINT jobs_values_check CHECK (((kind <> ''::text) AND (queue <> ''::text) AND ((priority >= 0) AND (priority <= 3)) AND (attempt >= 0) AND (max_attempts > 0)))
 )
-WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0', fillfactor='45');
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='2000', autovacuum_vacuum_cost_delay='0', fillfactor='40');
 
 COMMENT ON TABLE tally.jobs IS 'Live jobs only; a job that ends leaves this table.';
 
@@ -3788,13 +3788,11 @@ CREATE INDEX job_history_other_job_id_idx ON tally.job_history_other USING btree
 
 CREATE INDEX job_keys_expiry ON tally.job_keys USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 
-CREATE INDEX jobs_claimed ON tally.jobs USING btree (lease_id) WHERE (state = 'claimed'::text);
-
 CREATE UNIQUE INDEX jobs_coalesced ON tally.jobs USING btree (kind, user_id, coalesce_key) NULLS NOT DISTINCT WHERE (coalesce_key IS NOT NULL);
 
-CREATE INDEX jobs_ready ON tally.jobs USING btree (queue, priority, COALESCE(user_id, '00000000-0000-0000-0000-000000000000'::uuid), kind, run_at, id) WHERE (state = 'ready'::text);
+CREATE INDEX jobs_lanes ON tally.jobs USING btree (queue, priority, COALESCE(user_id, '00000000-0000-0000-0000-000000000000'::uuid), kind, run_at, id);
 
-CREATE INDEX jobs_to_cancel ON tally.jobs USING btree (lease_id) WHERE (cancel_requested_at IS NOT NULL);
+CREATE INDEX jobs_to_cancel ON tally.jobs USING btree (id) WHERE (cancel_requested_at IS NOT NULL);
 
 CREATE INDEX lead_marks_contact_idx ON tally.lead_marks USING btree (user_id, contact_id);
 

@@ -1,19 +1,20 @@
--- Claims up to $3 due jobs of queue $1 for the live lease $2 from the lanes $4 to $8, in their order, and returns them.
--- Per lane: priority, tenant, kind, not before, share. $9 maps kinds to deadlines in seconds, $10 is for the others.
+-- Claims up to $3 due jobs of queue $1 for the live lease $2 from the lanes $4 to $9, in their order, and returns them.
+-- Per lane: priority, tenant, kind, not before (time, id), share. $10 maps kinds to deadlines in seconds, $11 is for others.
+-- Nothing that it writes is in an index of the table, so that a row stays on its page and every index as it is.
 WITH lease AS (
     SELECT lease_id FROM tally.job_leases WHERE lease_id = $2 AND expires_at > now()
 ), picked AS MATERIALIZED (
     -- LIMIT stops the walk over the lanes, and with it the locking.
     SELECT due.place
     FROM lease
-    CROSS JOIN unnest($4::smallint[], $5::uuid[], $6::text[], $7::timestamptz[], $8::bigint[])
-        AS lane (priority, tenant, kind, not_before, share)
+    CROSS JOIN unnest($4::smallint[], $5::uuid[], $6::text[], $7::timestamptz[], $8::bigint[], $9::bigint[])
+        AS lane (priority, tenant, kind, not_before, first_id, share)
     CROSS JOIN LATERAL (
         SELECT j.ctid AS place
         FROM tally.jobs j
         WHERE j.state = 'ready' AND j.queue = $1 AND j.priority = lane.priority
             AND coalesce(j.user_id, '00000000-0000-0000-0000-000000000000') = lane.tenant AND j.kind = lane.kind
-            AND j.run_at >= lane.not_before AND j.run_at <= now()
+            AND (j.run_at, j.id) >= (lane.not_before, lane.first_id) AND j.run_at <= now()
         ORDER BY j.run_at, j.id
         LIMIT lane.share
         FOR UPDATE SKIP LOCKED
@@ -29,7 +30,7 @@ WITH lease AS (
         claimed_generation = requested,
         lease_id = $2,
         claimed_at = now(),
-        deadline_at = now() + coalesce(($9::jsonb ->> kind)::float8, $10) * interval '1 second'
+        deadline_at = now() + coalesce(($10::jsonb ->> kind)::float8, $11) * interval '1 second'
     -- By its place, which the lock keeps. A row that moved after this statement
     -- began is not found there, and is claimed another time.
     WHERE ctid = ANY (ARRAY(SELECT place FROM picked))

@@ -4,14 +4,14 @@ WITH lease AS (
 ), picked AS MATERIALIZED (
     SELECT due.id, due.run_at, lane.tenant, lane.place
     FROM lease
-    CROSS JOIN unnest($4::smallint[], $5::uuid[], $6::text[], $7::timestamptz[], $8::bigint[])
-        WITH ORDINALITY AS lane (priority, tenant, kind, not_before, share, place)
+    CROSS JOIN unnest($4::smallint[], $5::uuid[], $6::text[], $7::timestamptz[], $8::bigint[], $9::bigint[])
+        WITH ORDINALITY AS lane (priority, tenant, kind, not_before, first_id, share, place)
     CROSS JOIN LATERAL (
         SELECT j.id, j.run_at
         FROM tally.jobs j
         WHERE j.state = 'ready' AND j.queue = $1 AND j.priority = lane.priority
             AND coalesce(j.user_id, '00000000-0000-0000-0000-000000000000') = lane.tenant AND j.kind = lane.kind
-            AND j.run_at >= lane.not_before AND j.run_at <= now()
+            AND (j.run_at, j.id) >= (lane.not_before, lane.first_id) AND j.run_at <= now()
         ORDER BY j.run_at, j.id
         LIMIT least(lane.share, (SELECT c.tenant_cap FROM tally.queue_caps c WHERE c.queue = $1))
         FOR UPDATE SKIP LOCKED
@@ -48,7 +48,7 @@ WITH lease AS (
         lease_id = $2,
         permit_slot = g.slot,
         claimed_at = now(),
-        deadline_at = now() + coalesce(($9::jsonb ->> kind)::float8, $10) * interval '1 second'
+        deadline_at = now() + coalesce(($10::jsonb ->> kind)::float8, $11) * interval '1 second'
     FROM granted g
     WHERE j.id = g.id
     RETURNING j.id, kind, user_id, coalesce_key, payload, priority, run_at, attempt, claims, max_attempts, trace,

@@ -1,9 +1,17 @@
 -- Gives back jobs of queue $1 that lease $2 holds without knowing it (the answer to a claim was lost); returns their ids.
--- $3: the jobs it does know. What was to be cancelled meanwhile is over, and has not begun.
-WITH held AS MATERIALIZED (
+-- $3: the jobs it does know. What was to be cancelled meanwhile is over, and has not begun. It looks at the blocks of the
+-- table from $4 to before $5, see rescue.sql.
+WITH found AS MATERIALIZED (
+    SELECT j.id
+    FROM tally.jobs j
+    WHERE j.ctid >= ('(' || $4::bigint || ',0)')::tid AND j.ctid < ('(' || $5::bigint || ',0)')::tid
+        AND j.state = 'claimed' AND j.lease_id = $2
+), held AS MATERIALIZED (
     SELECT j.*, j.cancel_requested_at IS NOT NULL AS cancelled, j.requested > j.claimed_generation AS again
     FROM tally.jobs j
-    WHERE j.state = 'claimed' AND j.queue = $1 AND j.lease_id = $2 AND NOT j.id = ANY ($3::bigint[])
+    WHERE j.id = ANY (ARRAY(SELECT id FROM found)) AND NOT j.id = ANY ($3::bigint[])
+        -- Not by the index of lanes, which holds what waits in the queue.
+        AND j.queue IS NOT DISTINCT FROM $1 AND j.state = 'claimed' AND j.lease_id = $2
     ORDER BY j.id
     FOR UPDATE
 ), freed AS (

@@ -1,25 +1,14 @@
--- Takes back up to $1 jobs of ended leases and, if $4, those past their deadline by $2 seconds.
--- Dead at the $3rd loss, or when it was the last attempt.
-WITH lease AS MATERIALIZED (
-    -- Each lease that holds something, by descents of the index: asking every
-    -- job for its lease would read every claim that was ever made and not yet
-    -- vacuumed away.
-    SELECT l.lease_id, l.expires_at <= now() AS ended FROM tally.job_leases l
-), due AS MATERIALIZED (
-    SELECT due.id, due.lease_id, due.cause
-    FROM lease l
-    CROSS JOIN LATERAL (
-        SELECT j.id, j.lease_id, CASE WHEN l.ended THEN 'lease' ELSE 'deadline' END AS cause
-        FROM tally.jobs j
-        WHERE j.state = 'claimed' AND j.lease_id = l.lease_id
-            AND (l.ended OR j.deadline_at < now() - $2::float8 * interval '1 second')
-    ) due
-    WHERE l.ended OR $4
-    UNION ALL
-    -- Their lease has no row any more: released, or swept.
-    SELECT j.id, j.lease_id, 'lease' AS cause
+-- Takes back up to $1 jobs of ended leases and, if $4, those of no lease and those past their deadline by $2 seconds.
+-- Dead at the $3rd loss, or when it was the last attempt. It looks at the blocks of the table from $5 to before $6: no
+-- index knows what is claimed, since every claim would have to write it.
+WITH due AS MATERIALIZED (
+    SELECT j.id, j.lease_id, CASE WHEN l.expires_at > now() THEN 'deadline' ELSE 'lease' END AS cause
     FROM tally.jobs j
-    WHERE $4 AND j.state = 'claimed' AND NOT EXISTS (SELECT FROM tally.job_leases l WHERE l.lease_id = j.lease_id)
+    LEFT JOIN tally.job_leases l ON l.lease_id = j.lease_id
+    WHERE j.ctid >= ('(' || $5::bigint || ',0)')::tid AND j.ctid < ('(' || $6::bigint || ',0)')::tid
+        AND j.state = 'claimed'
+        AND (l.expires_at <= now()
+            OR $4 AND (l.lease_id IS NULL OR j.deadline_at < now() - $2::float8 * interval '1 second'))
 ), held AS MATERIALIZED (
     SELECT j.*, d.cause,
         j.cancel_requested_at IS NOT NULL AS cancelled,

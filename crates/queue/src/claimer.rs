@@ -86,6 +86,14 @@ pub(crate) struct Claimer {
     pub(crate) stop: CancellationToken,
 }
 
+/// How a rest ended.
+enum Rest {
+    Stopped,
+    /// Somebody says that there may be work.
+    Hinted,
+    Over,
+}
+
 impl Claimer {
     /// Claims until stopped. Dropping the sender then ends the worker.
     pub(crate) async fn run(mut self) {
@@ -96,6 +104,7 @@ impl Claimer {
         let mut book = LaneBook::new();
         // The lease under which a claim may have happened unseen.
         let mut unsure: Option<Uuid> = None;
+        let mut guessed = false;
         loop {
             let Some(Some(permits)) = stop.run_until_cancelled(self.free_permits()).await else { return };
             let Some(Some(lease)) = stop.run_until_cancelled(safe_lease(&mut self.leases)).await else { return };
@@ -103,12 +112,15 @@ impl Claimer {
                 return;
             }
             let wait = match self.turn(&lease, permits, &mut book, &mut unsure).await {
+                // The book was not asked for all there is.
+                Ok(0) if std::mem::take(&mut guessed) => continue,
                 Ok(0) => {
                     failing.reset();
                     let poll = idle.step();
                     book.due_in().map_or(poll, |due| due.min(poll))
                 }
                 Ok(_) => {
+                    guessed = false;
                     idle.reset();
                     failing.reset();
                     continue;
@@ -119,21 +131,25 @@ impl Claimer {
                     failing.step()
                 }
             };
-            if stop.is_cancelled() || !self.rest(wait, &mut idle).await {
-                return;
-            }
+            guessed = match self.rest(wait).await {
+                Rest::Stopped => return,
+                Rest::Over => false,
+                Rest::Hinted => {
+                    idle.reset();
+                    book.guess()
+                }
+            };
         }
     }
 
-    /// Waits until claiming makes sense again; false when stopped.
-    async fn rest(&mut self, wait: Duration, idle: &mut Pace) -> bool {
+    /// Waits until claiming makes sense again.
+    async fn rest(&mut self, wait: Duration) -> Rest {
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => return false,
-            () = self.hint.rung() => idle.reset(),
-            () = tokio::time::sleep(wait) => {}
+            () = self.stop.cancelled() => Rest::Stopped,
+            () = self.hint.rung() => Rest::Hinted,
+            () = tokio::time::sleep(wait) => Rest::Over,
         }
-        true
     }
 
     /// All permits that are free, at least one.
@@ -156,7 +172,7 @@ impl Claimer {
     ) -> Result<usize, sqlx::Error> {
         if let Some(lease_id) = *unsure {
             let known = self.in_flight.job_ids();
-            let released = in_time(store::release_unknown(&self.db, &self.terms.queue, lease_id, &known)).await?;
+            let released = store::release_unknown(&self.db, &self.terms.queue, lease_id, &known).await?;
             if released > 0 {
                 tracing::info!(released, queue = self.terms.queue, "gave back jobs whose claim was not answered");
             }

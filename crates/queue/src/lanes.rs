@@ -4,7 +4,8 @@
 //! tenant with a hundred thousand jobs delays another's single job by one look
 //! for lanes, not by its backlog. Lanes are found by a query of their own, since
 //! it walks over what other claims left dead in the index; between two looks,
-//! claims go by the book.
+//! claims go by the book, each lane on behind what it gave last: what is claimed
+//! stays in the index until it ends.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -35,12 +36,22 @@ pub(crate) fn first() -> Cursor {
     (-1, Uuid::nil(), String::new())
 }
 
+/// Where in a lane: the time at which a job is due, and its id.
+type Place = (DateTime<Utc>, i64);
+
 #[derive(Debug, Clone)]
 struct Lane {
     priority: i16,
     tenant: Uuid,
     kind: String,
-    not_before: DateTime<Utc>,
+    /// Its jobs are looked for from here on.
+    from: Place,
+}
+
+impl Lane {
+    fn is(&self, other: &Self) -> bool {
+        (self.priority, self.tenant, &self.kind) == (other.priority, other.tenant, &other.kind)
+    }
 }
 
 /// What is known of the lanes of one queue.
@@ -54,11 +65,24 @@ pub(crate) struct LaneBook {
     /// Time until the first job of those that wait is due.
     due_in: Option<Duration>,
     capped: bool,
+    /// The one lane that the last claim took from, if that was one, and whether
+    /// the claim before did as well.
+    usual: Option<(Lane, bool)>,
+    /// When a look last found something, and with it whether there is a cap.
+    seen: Option<Instant>,
 }
 
 impl LaneBook {
     pub(crate) fn new() -> Self {
-        Self { lanes: VecDeque::new(), cursor: first(), next_look: None, due_in: None, capped: false }
+        Self {
+            lanes: VecDeque::new(),
+            cursor: first(),
+            next_look: None,
+            due_in: None,
+            capped: false,
+            usual: None,
+            seen: None,
+        }
     }
 
     pub(crate) fn cursor(&self) -> Cursor {
@@ -73,6 +97,21 @@ impl LaneBook {
     /// Whether it is time to look for lanes again.
     pub(crate) fn is_stale(&self) -> bool {
         self.lanes.is_empty() || self.next_look.is_none_or(|at| Instant::now() >= at)
+    }
+
+    /// What a hint most likely speaks of when there is nothing in the book: the lane
+    /// that the last two claims took from. It may be asked before the look that is due,
+    /// which saves the job a round trip; when it has nothing, the look comes next.
+    pub(crate) fn guess(&mut self) -> bool {
+        let Some((lane, true)) = &self.usual else { return false };
+        // A cap that was set meanwhile is known by the next look that finds something.
+        let is_fresh = self.seen.is_some_and(|at| at.elapsed() < LOOK_GREATEST);
+        if !is_fresh || !self.lanes.is_empty() {
+            return false;
+        }
+        self.lanes.push_back(lane.clone());
+        self.next_look = Some(Instant::now() + LOOK_LEAST);
+        true
     }
 
     /// Time until a job that waits is due, as far as the last look saw.
@@ -91,6 +130,9 @@ impl LaneBook {
     /// Takes in what a look found, and how long it took.
     pub(crate) fn enter(&mut self, found: Vec<LaneRow>, took: Duration) {
         self.next_look = Some(Instant::now() + (took * LOOK_SHARE).clamp(LOOK_LEAST, LOOK_GREATEST));
+        if !found.is_empty() {
+            self.seen = Some(Instant::now());
+        }
         self.capped = found.first().is_some_and(|row| row.tenant_cap.is_some());
         self.cursor = match found.last() {
             Some(last) if found.len() >= MOST_LANES => (last.priority, last.tenant, last.kind.clone()),
@@ -109,7 +151,7 @@ impl LaneBook {
                     priority: row.priority,
                     tenant: row.tenant,
                     kind: row.kind,
-                    not_before: row.oldest_run_at,
+                    from: (row.oldest_run_at, row.oldest_id),
                 });
             }
         }
@@ -144,7 +186,8 @@ impl LaneBook {
                     priority: lane.priority,
                     tenant: lane.tenant,
                     kind: lane.kind.clone(),
-                    not_before: lane.not_before,
+                    not_before: lane.from.0,
+                    first_id: lane.from.1,
                     share,
                 });
             }
@@ -159,12 +202,21 @@ impl LaneBook {
     /// Takes in what a claim gave: lanes that gave less than they might are
     /// empty as far as we know, the others go to the end of their priority.
     pub(crate) fn settle(&mut self, asked: &[LaneShare], wanted: usize, claimed: &[ClaimedRow]) {
-        let mut given: HashMap<(i16, Uuid, &str), (usize, DateTime<Utc>)> = HashMap::new();
+        let mut given: HashMap<(i16, Uuid, &str), (usize, Place)> = HashMap::new();
         for row in claimed {
             let lane = (row.priority, row.user_id.unwrap_or_default(), row.kind.as_str());
-            let entry = given.entry(lane).or_insert((0, row.run_at));
-            *entry = (entry.0 + 1, entry.1.max(row.run_at));
+            let at = (row.run_at, row.id);
+            let entry = given.entry(lane).or_insert((0, at));
+            *entry = (entry.0 + 1, entry.1.max(at));
         }
+        self.usual = match given.iter().next() {
+            Some((&(priority, tenant, kind), &(_, from))) if given.len() == 1 && !self.capped => {
+                let lane = Lane { priority, tenant, kind: kind.to_owned(), from };
+                let again = self.usual.as_ref().is_some_and(|(known, _)| known.is(&lane));
+                Some((lane, again))
+            }
+            _ => None,
+        };
         let full = claimed.len() >= wanted;
         for share in asked {
             let Some(at) = self.lanes.iter().position(|lane| share.is_of(lane.priority, lane.tenant, &lane.kind))
@@ -172,15 +224,116 @@ impl LaneBook {
                 continue;
             };
             let lane = (share.priority, share.tenant, share.kind.as_str());
-            let (gave, last) = given.get(&lane).copied().unwrap_or((0, share.not_before));
+            let (gave, last) = given.get(&lane).copied().unwrap_or((0, (share.not_before, share.first_id)));
             if gave < share.share && !full {
                 self.lanes.remove(at);
             } else if gave > 0 {
                 let Some(mut lane) = self.lanes.remove(at) else { continue };
-                lane.not_before = last;
+                lane.from = last;
                 let end = self.lanes.iter().rposition(|other| other.priority <= lane.priority).map_or(0, |at| at + 1);
                 self.lanes.insert(end, lane);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(kind: &str) -> LaneRow {
+        LaneRow {
+            priority: 1,
+            tenant: Uuid::nil(),
+            kind: kind.to_owned(),
+            oldest_run_at: DateTime::UNIX_EPOCH,
+            oldest_id: 1,
+            due_in_seconds: -1.0,
+            paused: false,
+            full: false,
+            tenant_cap: None,
+        }
+    }
+
+    fn steady() -> LaneBook {
+        let mut book = LaneBook::new();
+        turn(&mut book, &[claimed("a", 1)]);
+        turn(&mut book, &[claimed("a", 2)]);
+        book
+    }
+
+    fn claimed(kind: &str, id: i64) -> ClaimedRow {
+        ClaimedRow {
+            id,
+            kind: kind.to_owned(),
+            user_id: None,
+            coalesce_key: None,
+            payload: serde_json::from_str("{}").unwrap(),
+            priority: 1,
+            run_at: DateTime::UNIX_EPOCH,
+            attempt: 1,
+            claims: 1,
+            max_attempts: 1,
+            trace: None,
+            permit_slot: None,
+            wait_seconds: 0.0,
+        }
+    }
+
+    /// Looks, if that is due, and claims what is there.
+    fn turn(book: &mut LaneBook, rows: &[ClaimedRow]) -> Vec<LaneShare> {
+        if book.is_stale() {
+            book.enter(rows.iter().take(1).map(|row| look(&row.kind)).collect(), Duration::ZERO);
+        }
+        let asked = book.allot(10, &mut HashMap::new());
+        book.settle(&asked, 10, rows);
+        asked
+    }
+
+    /// Broken by hand: with the id left out of where a lane goes on.
+    #[test]
+    fn a_lane_goes_on_where_its_last_claim_ended() {
+        let mut book = LaneBook::new();
+        let rows: Vec<_> = (1..=10).map(|id| claimed("a", id)).collect();
+        turn(&mut book, &rows);
+        let next = turn(&mut book, &rows);
+        assert_eq!(
+            next.iter().map(|share| (share.not_before, share.first_id)).collect::<Vec<_>>(),
+            [(DateTime::UNIX_EPOCH, 10)]
+        );
+    }
+
+    /// Broken by hand: with a guess after one claim, and with the guess kept after it failed.
+    #[test]
+    fn what_two_claims_took_from_is_guessed_until_it_fails_and_then_looked_for() {
+        let mut book = LaneBook::new();
+        assert!(!book.guess(), "nothing is known");
+        turn(&mut book, &[claimed("a", 1)]);
+        assert!(!book.guess(), "once is chance");
+        let mut book = steady();
+        assert!(book.is_stale(), "it gave less than it might");
+        assert!(book.guess() && !book.is_stale(), "asked before the look");
+        let asked = turn(&mut book, &[]);
+        assert_eq!(asked.first().map(|share| (share.kind.as_str(), share.first_id)), Some(("a", 2)));
+        assert!(book.is_stale() && !book.guess(), "then the look");
+        turn(&mut book, &[claimed("a", 3)]);
+        turn(&mut book, &[claimed("b", 4)]);
+        assert!(!book.guess(), "they differ");
+    }
+    /// Broken by hand: with a guess whatever the age of what is known, and with one in a
+    /// queue with a cap: its claim would take no permit.
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_guessed_where_a_cap_may_be() {
+        let mut book = steady();
+        tokio::time::advance(LOOK_GREATEST).await;
+        assert!(!book.guess(), "a cap may have been set");
+        let mut book = LaneBook::new();
+        for id in 1..=2 {
+            book.enter(vec![LaneRow { tenant_cap: Some(5), ..look("a") }], Duration::ZERO);
+            let asked = book.allot(10, &mut HashMap::new());
+            book.settle(&asked, 10, &[claimed("a", id)]);
+        }
+        book.enter(Vec::new(), Duration::ZERO);
+        assert!(!book.guess(), "there is one");
     }
 }

@@ -322,10 +322,9 @@ impl<S: Send + Sync + 'static> Parts<S> {
         Rescuer {
             db: self.db.clone(),
             terms: RescueTerms {
-                limit: 500,
                 deadline_margin: timing.deadline_margin,
                 max_lost: timing.max_lost,
-                thorough: true,
+                ..RescueTerms::default()
             },
             every: timing.rescue_every,
             hint: self.queue.hint_source().clone(),

@@ -7,6 +7,9 @@ use serde_json::{Value, value::RawValue};
 use sqlx::{PgExecutor, PgPool, types::Json};
 use uuid::Uuid;
 
+use super::rescue::{BLOCKS, stretches};
+use crate::claimer::in_time;
+
 /// What a claimer asks for.
 #[derive(Debug, Clone)]
 pub struct ClaimTerms {
@@ -29,6 +32,8 @@ pub struct LaneRow {
     pub kind: String,
     /// When the first of its jobs is or was due.
     pub oldest_run_at: DateTime<Utc>,
+    /// Id of that job.
+    pub oldest_id: i64,
     /// The same from now; negative when it is due.
     pub due_in_seconds: f64,
     /// Whether the queue or the kind is paused.
@@ -50,6 +55,8 @@ pub struct LaneShare {
     pub kind: String,
     /// Jobs that were due before are not looked for.
     pub not_before: DateTime<Utc>,
+    /// Nor are those that were due then and have a lower id.
+    pub first_id: i64,
     /// Jobs at most.
     pub share: usize,
 }
@@ -127,6 +134,7 @@ pub async fn claim_from(
     let tenants: Vec<Uuid> = lanes.iter().map(|lane| lane.tenant).collect();
     let kinds: Vec<String> = lanes.iter().map(|lane| lane.kind.clone()).collect();
     let bounds: Vec<DateTime<Utc>> = lanes.iter().map(|lane| lane.not_before).collect();
+    let first_ids: Vec<i64> = lanes.iter().map(|lane| lane.first_id).collect();
     let shares: Vec<i64> = lanes.iter().map(|lane| i64::try_from(lane.share).unwrap_or(i64::MAX)).collect();
     macro_rules! run {
         ($file:literal) => {
@@ -140,6 +148,7 @@ pub async fn claim_from(
                 &tenants,
                 &kinds,
                 &bounds,
+                &first_ids,
                 &shares,
                 terms.deadlines,
                 terms.other_deadline.as_secs_f64(),
@@ -196,16 +205,16 @@ pub async fn free_permits(db: impl PgExecutor<'_>) -> Result<u64, sqlx::Error> {
 }
 
 /// Gives back what a lease holds in a queue without knowing it, because the
-/// answer to a claim got lost. `known` are the jobs that it does know.
+/// answer to a claim got lost. `known` are the jobs that it does know. It reads
+/// the whole table.
 ///
 /// # Errors
 /// Of the database.
-pub async fn release_unknown(
-    db: impl PgExecutor<'_>,
-    queue: &str,
-    lease_id: Uuid,
-    known: &[i64],
-) -> Result<usize, sqlx::Error> {
-    let rows = sqlx::query_file!("../../sql/queue/release_unknown.sql", queue, lease_id, known).fetch_all(db).await?;
-    Ok(rows.len())
+pub async fn release_unknown(db: &PgPool, queue: &str, lease_id: Uuid, known: &[i64]) -> Result<usize, sqlx::Error> {
+    let mut released = 0;
+    for (first, end) in stretches(db, BLOCKS).await? {
+        let rows = sqlx::query_file!("../../sql/queue/release_unknown.sql", queue, lease_id, known, first, end);
+        released += in_time(rows.fetch_all(db)).await?.len();
+    }
+    Ok(released)
 }

@@ -19,4 +19,4 @@ pub use complete::{Ending, Report, Verdict, complete};
 pub(crate) use enqueue::{enqueue, key_holders};
 pub(crate) use lease::register_serving;
 pub use lease::{beat, register_lease, release_lease, sweep_leases};
-pub use rescue::{RescueTerms, Rescued, rescue};
+pub use rescue::{RescueTerms, Rescued, ended_leases, rescue};

@@ -184,6 +184,7 @@ async fn a_queue_is_idle_when_no_claim_is_on_its_way_either() {
         tenant: Uuid::nil(),
         kind: "quick".into(),
         not_before: DateTime::UNIX_EPOCH,
+        first_id: 0,
         share: 1,
     };
     let rows = store::claim_from(&mut *claiming, &terms(), lease_id, 1, &[share], false).await.unwrap();

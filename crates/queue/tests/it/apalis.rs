@@ -171,7 +171,7 @@ async fn a06_an_old_owner_cannot_touch_the_job_of_a_new_one() {
         .execute(&db.admin)
         .await
         .unwrap();
-    let terms_of_rescue = store::RescueTerms { limit: 10, deadline_margin: LONG, max_lost: 3, thorough: false };
+    let terms_of_rescue = store::RescueTerms { deadline_margin: LONG, thorough: false, ..Default::default() };
     assert_eq!(store::rescue(&db.pool, &terms_of_rescue).await.unwrap().len(), 1);
     let second = store::claim(&db.pool, &terms(), new, 1).await.unwrap();
 
@@ -409,6 +409,7 @@ async fn a16_a_job_that_is_being_claimed_is_cancelled_all_the_same() {
         tenant: lanes[0].tenant,
         kind: lanes[0].kind.clone(),
         not_before: lanes[0].oldest_run_at,
+        first_id: lanes[0].oldest_id,
         share: 1,
     };
     let mut claiming = db.pool.begin().await.unwrap();

@@ -39,7 +39,7 @@ async fn complete(pool: &PgPool, reports: &[Report]) -> Vec<Verdict> {
 }
 
 async fn rescue(db: &TestDb) -> Vec<store::Rescued> {
-    let terms = RescueTerms { limit: 100, deadline_margin: LONG, max_lost: 3, thorough: true };
+    let terms = RescueTerms { deadline_margin: LONG, ..Default::default() };
     store::rescue(&db.pool, &terms).await.unwrap()
 }
 

@@ -24,7 +24,7 @@ async fn claim(pool: &PgPool, lease_id: Uuid) -> Vec<ClaimedRow> {
 }
 
 async fn rescue(pool: &PgPool) -> Vec<Rescued> {
-    let terms = RescueTerms { limit: 100, deadline_margin: LONG, max_lost: 5, thorough: true };
+    let terms = RescueTerms { deadline_margin: LONG, ..Default::default() };
     store::rescue(pool, &terms).await.unwrap()
 }
 

@@ -5,6 +5,7 @@ mod admin;
 mod admin_plans;
 mod apalis;
 mod caps;
+mod claim_cost;
 mod claims;
 mod coalescing;
 mod completion;

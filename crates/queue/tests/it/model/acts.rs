@@ -207,7 +207,8 @@ async fn attempt(act: &Act, db: &PgPool, admin: &PgPool) -> Result<Seen, QueueEr
         }
         Act::Rescue { limit, thorough } => {
             let margin = units(MARGIN_UNITS);
-            let terms = RescueTerms { limit: *limit, deadline_margin: margin, max_lost: MAX_LOST, thorough: *thorough };
+            let (limit, max_lost, thorough) = (*limit, MAX_LOST, *thorough);
+            let terms = RescueTerms { limit, deadline_margin: margin, max_lost, thorough, ..Default::default() };
             Seen::Rescued(store::rescue(db, &terms).await?)
         }
         Act::Cancel { job } => Seen::Cancelled(store::cancel(db, *job, "not wanted").await?),

@@ -174,6 +174,7 @@ impl<'a> Driver<'a> {
             tenant: lane.tenant,
             kind: lane.kind,
             not_before: lane.oldest_run_at,
+            first_id: lane.oldest_id,
             share: 2,
         });
         self.processes[process].looks.insert(queue, (lanes.collect(), capped));

@@ -104,10 +104,8 @@ impl State {
                 ensure(matches!(seen, Seen::Count(0)), || format!("permits had leaked: {seen:?}"))?;
             }
             Act::SweepLeases => {
-                let holding: BTreeSet<Uuid> =
-                    self.jobs.values().filter_map(|job| job.hold.as_ref()).map(|hold| hold.lease).collect();
                 let long_ago = self.now - LEASE_SWEEP_SECONDS;
-                self.leases.retain(|lease, expires| *expires >= long_ago || holding.contains(lease));
+                self.leases.retain(|_, expires| *expires >= long_ago);
             }
             Act::SweepKeys => {
                 let now = self.now;

@@ -64,7 +64,7 @@ const TTL_UNITS: u64 = 5;
 const MARGIN_UNITS: u64 = 1;
 const OTHER_DEADLINE_UNITS: u64 = 4;
 const MAX_LOST: i32 = 3;
-/// Leases that hold nothing are swept so long after their end.
+/// Leases are swept so long after their end.
 const LEASE_SWEEP_SECONDS: i64 = 60 * 60;
 
 /// Deadline of a kind; the others have that of unknown kinds.
