@@ -11,6 +11,7 @@ mod stage;
 mod fresh;
 mod histories;
 mod ingest;
+mod page;
 mod process;
 mod queue;
 mod rebuild;
@@ -41,6 +42,8 @@ enum Command {
     Fresh(fresh::Args),
     /// Durable webhooks a second over real sockets, beside one COMMIT a request and raw INSERTs
     Ingest(ingest::Args),
+    /// Every page and route of the API, at 100 thousand and at 10 million calls
+    Page(page::Args),
     /// Events a second from inbox to calls, beside one transaction an event
     Process(process::Args),
     /// Jobs a second, latency, WAL and dead tuples of the job queue, beside its peers
@@ -67,6 +70,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Rebuild(args) => rebuild::run(args).await?,
         Command::Fresh(args) => fresh::run(args).await?,
         Command::Ingest(args) => ingest::run(args).await?,
+        Command::Page(args) => page::run(args).await?,
         Command::Process(args) => process::run(args).await?,
         Command::Queue(args) => return queue::run(args).await,
         Command::Histories(args) => histories::run(args).await?,
