@@ -128,12 +128,13 @@ async fn measure(args: &Args, metrics: &Handle, calls: i64) -> anyhow::Result<Ro
     let folder = tempfile::tempdir()?;
     let config = Arc::new(configuration(&db, folder.path())?);
     println!("{calls} calls of {} tenants over 90 days", args.tenants);
+    let account = operator(&db).await?;
     let tenants = fill::fill(&db, &config, metrics, calls, args.tenants).await?;
     sizes(&db, tenants.iter().map(|tenant| tenant.calls).sum()).await?;
-    let (samples, platform) = (samples(&db, &tenants).await?, platform(&db).await?);
+    let (samples, platform) = (samples(&db, &tenants).await?, platform(&db, account).await?);
     let server = Daemon::start(Arc::clone(&config), &db.url, &[daemon::Role::Dashboard], metrics.clone()).await?;
     let mut visitor = Visitor::new(server.address).await?;
-    let mut routes = Routes::new();
+    let (mut routes, mut failed) = (Routes::new(), BTreeMap::new());
     for path in paths()? {
         if !path.contains(&args.only) {
             continue;
@@ -141,7 +142,14 @@ async fn measure(args: &Args, metrics: &Handle, calls: i64) -> anyhow::Result<Ro
         let uris = addresses(&path, &samples, &platform);
         let uris = uris.ok_or_else(|| anyhow::anyhow!("{path} is a route that the bench knows no parameters for"))?;
         visitor.stay().await?;
-        routes.insert(path, requests(&visitor, uris, args).await?);
+        match requests(&visitor, uris, args).await {
+            Ok(measured) => {
+                routes.insert(path, measured);
+            }
+            Err(error) => {
+                failed.insert(path, format!("{error:#}"));
+            }
+        }
     }
     server.stop().await;
     if args.hold {
@@ -151,6 +159,7 @@ async fn measure(args: &Args, metrics: &Handle, calls: i64) -> anyhow::Result<Ro
             tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         }
     }
+    anyhow::ensure!(failed.is_empty(), "routes could not be read: {failed:#?}");
     Ok(routes)
 }
 
@@ -220,8 +229,8 @@ async fn samples(db: &TestDb, tenants: &[Tenant]) -> anyhow::Result<Vec<Sample>>
     Ok(samples)
 }
 
-/// The account that reads, and what pages of operators are asked for.
-async fn platform(db: &TestDb) -> anyhow::Result<Platform> {
+/// The account that reads.
+async fn operator(db: &TestDb) -> anyhow::Result<Uuid> {
     let hash = accounts::hash_password(PASSWORD.to_owned(), 12).await?;
     let mut conn = db.pool.acquire().await?;
     let account = people::add(&mut conn, EMAIL, "Operator", Role::SuperAdmin).await?;
@@ -230,11 +239,16 @@ async fn platform(db: &TestDb) -> anyhow::Result<Platform> {
         .bind(hash)
         .execute(&mut *conn)
         .await?;
+    Ok(account)
+}
+
+/// What pages of operators are asked for.
+async fn platform(db: &TestDb, account: Uuid) -> anyhow::Result<Platform> {
     let (job, schedule, backfill, audit_entry) = sqlx::query_as(
         "SELECT (SELECT max(id) FROM tally.jobs), (SELECT min(name) FROM tally.schedules),
                 (SELECT id FROM tally.backfills LIMIT 1), (SELECT id FROM admin_audit_log LIMIT 1)",
     )
-    .fetch_one(&mut *conn)
+    .fetch_one(&db.admin)
     .await?;
     Ok(Platform { job, schedule, backfill, audit_entry, account })
 }

@@ -89,7 +89,7 @@ pub struct Spread {
     pub percentiles: Option<[i32; 3]>,
 }
 
-/// A local hour of today.
+/// A local hour of the last day.
 #[derive(Debug)]
 pub struct Hour {
     pub start: DateTime<Utc>,
@@ -113,8 +113,10 @@ pub struct Page {
     pub agent: Option<Uuid>,
     pub zone: String,
     pub freshness: Freshness,
-    /// Oldest first, today last.
+    /// Oldest first.
     pub days: Vec<Day>,
+    /// Whether the last of them is not over yet.
+    pub is_open: bool,
     pub previous_from: NaiveDate,
     pub previous_until: NaiveDate,
     pub total: Figures,
@@ -182,10 +184,11 @@ impl Row {
     }
 }
 
+#[derive(Debug)]
 struct Bucket {
+    date: NaiveDate,
     start: DateTime<Utc>,
     end: DateTime<Utc>,
-    date: NaiveDate,
 }
 
 /// The first tenants by name.
@@ -196,21 +199,26 @@ pub async fn tenants(pool: &PgPool) -> Result<Vec<TenantName>, sqlx::Error> {
     sqlx::query_file_as!(TenantName, "sql/dashboard/tenants.sql", MAX_LISTED_TENANTS).fetch_all(pool).await
 }
 
-/// The page of one tenant over its last `day_count` local days, of one agent or all;
-/// `None` when there is no such tenant.
-pub async fn page(
-    pool: &PgPool,
-    user_id: Uuid,
-    day_count: u16,
-    agent: Option<Uuid>,
-) -> Result<Option<Page>, sqlx::Error> {
+/// The days that a page is about, as days of the tenant's zone.
+#[derive(Debug, Clone, Copy)]
+pub enum Span {
+    /// The last so many, today included.
+    Last(u16),
+    /// Both included.
+    Dates(NaiveDate, NaiveDate),
+}
+
+/// The page of one tenant over some days, of one agent or all; `None` when there is no
+/// such tenant, or its calendar has none of the days.
+pub async fn page(pool: &PgPool, user_id: Uuid, span: Span, agent: Option<Uuid>) -> Result<Option<Page>, sqlx::Error> {
     let Some(zone) = sqlx::query_file_scalar!("sql/dashboard/zone.sql", user_id).fetch_optional(pool).await? else {
         return Ok(None);
     };
     // Before the figures: what was complete then is still complete below.
     let freshness = freshness(pool, user_id).await?;
-    let buckets = days(pool, &zone, i64::from(day_count) * 2).await?;
-    let middle = buckets.len().saturating_sub(usize::from(day_count));
+    let freshness_now = freshness.now;
+    let (buckets, middle) = days(pool, &zone, span).await?;
+    // The last day, which is today where the span does not end before.
     let (Some(first), Some(period), Some(today)) = (buckets.first(), buckets.get(middle), buckets.last()) else {
         return Ok(None);
     };
@@ -253,6 +261,7 @@ pub async fn page(
         agent,
         zone,
         freshness,
+        is_open: freshness_now < today.end,
         previous_from: first.date,
         previous_until: all_days.last().map_or(first.date, |d| d.date),
         total: period_days.iter().map(|d| d.figures).sum(),
@@ -306,13 +315,23 @@ pub async fn freshness(pool: &PgPool, user_id: Uuid) -> Result<Freshness, sqlx::
     sqlx::query_file_as!(Freshness, "sql/dashboard/freshness.sql", user_id, MAX_COUNTED + 1).fetch_one(pool).await
 }
 
-/// Oldest first.
-async fn days(pool: &PgPool, zone: &str, count: i64) -> Result<Vec<Bucket>, sqlx::Error> {
-    let rows = sqlx::query_file!("sql/dashboard/days.sql", zone, count).fetch_all(pool).await?;
-    let newest_first = rows.into_iter().map(|r| Bucket { start: r.bucket_start, end: r.bucket_end, date: r.date });
-    let mut buckets: Vec<Bucket> = newest_first.collect();
+/// The days of the span and as many before it, oldest first, and the place of the first of the span.
+async fn days(pool: &PgPool, zone: &str, span: Span) -> Result<(Vec<Bucket>, usize), sqlx::Error> {
+    let mut buckets = match span {
+        Span::Last(count) => {
+            sqlx::query_file_as!(Bucket, "sql/dashboard/days.sql", zone, i64::from(count) * 2).fetch_all(pool).await?
+        }
+        Span::Dates(from, to) => {
+            let before = from - (to - from) - TimeDelta::days(1);
+            sqlx::query_file_as!(Bucket, "sql/dashboard/days_between.sql", zone, before, to).fetch_all(pool).await?
+        }
+    };
     buckets.reverse();
-    Ok(buckets)
+    let middle = match span {
+        Span::Last(count) => buckets.len().saturating_sub(usize::from(count)),
+        Span::Dates(from, _) => buckets.partition_point(|bucket| bucket.date < from),
+    };
+    Ok((buckets, middle))
 }
 
 fn agents(rows: &[Row]) -> Vec<Agent> {

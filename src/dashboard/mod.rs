@@ -138,7 +138,7 @@ async fn answer(pool: &PgPool, principal: &Principal, asked: &Asked) -> Result<R
         },
     };
     let page = match user_id {
-        Some(id) => data::page(pool, id, days, None).await?,
+        Some(id) => data::page(pool, id, data::Span::Last(days), None).await?,
         None => None,
     };
     Ok(match page {

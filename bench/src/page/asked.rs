@@ -139,9 +139,11 @@ fn api_filters(s: &Sample, dates: &str) -> Vec<String> {
 
 fn of_platform(path: &str, samples: &[Sample], p: &Platform) -> Option<Vec<String>> {
     let tenant = samples.first()?.tenant;
-    let states = ["", "?state=dead", "?state=failed", "?state=done", "?state=delayed"];
+    let states = ["", "?state=dead", "?state=failed", "?state=succeeded", "?state=delayed"];
     Some(match path {
-        "/operate/jobs" => [with(path, &texts(&states)), vec![format!("{path}?tenant={tenant}&state=done")]].concat(),
+        "/operate/jobs" => {
+            [with(path, &texts(&states)), vec![format!("{path}?tenant={tenant}&state=succeeded")]].concat()
+        }
         "/operate/jobs/many" => with(path, &texts(&["?what=replay", "?what=cancel&state=delayed"])),
         "/operate/jobs/{id}" | "/api/v1/jobs/{item}" => {
             vec![path.replace("{id}", &p.job.to_string()).replace("{item}", &p.job.to_string())]
@@ -166,7 +168,7 @@ fn of_platform(path: &str, samples: &[Sample], p: &Platform) -> Option<Vec<Strin
         "/operate/audit/{id}" => vec![path.replace("{id}", &p.audit_entry.to_string())],
         "/api/v1/audit-log" => with(path, &[String::new(), format!("?tenant={tenant}&limit=200")]),
         "/api/v1/jobs" => {
-            [with(path, &texts(&states)), vec![format!("{path}?tenant={tenant}&state=done&limit=200")]].concat()
+            [with(path, &texts(&states)), vec![format!("{path}?tenant={tenant}&state=succeeded&limit=200")]].concat()
         }
         "/operate" | "/operate/queues" | "/operate/schedules" | "/operate/backfills" | "/operate/quality"
         | "/operate/accounts" | "/account" | "/api/v1/api-tokens" | "/api/v1/backfills" | "/api/v1/me"

@@ -9,8 +9,8 @@ mod agents;
 mod call;
 mod calls;
 mod credits;
-mod csv;
 mod customers;
+mod download;
 pub(super) mod filter;
 mod follow_ups;
 mod lead;
@@ -224,7 +224,9 @@ impl Open {
             nav .pager aria-label="Pages of the list" {
                 @if !is_first { a href=(self.filter.address(path, more)) { "First page" } }
                 @if let Some(next) = next { a rel="next" href=(with("after", next)) { "Next page" } }
-                a .file href=(with("format", "csv")) { "CSV" }
+                @for (_, word, name) in download::Format::ALL {
+                    a .file href=(with("format", word)) { (name) }
+                }
             }
         }
     }
