@@ -144,6 +144,9 @@ async fn measure(args: &Args, metrics: &Handle, calls: i64) -> anyhow::Result<Ro
         visitor.stay().await?;
         match requests(&visitor, uris, args).await {
             Ok(measured) => {
+                if args.hold {
+                    println!("  {path:<52} p95 {:>8.1}  {}", measured.p95, measured.slowest);
+                }
                 routes.insert(path, measured);
             }
             Err(error) => {

@@ -6,9 +6,10 @@
 //! the inbox belong to schema `tally`, which that role cannot see; they are read
 //! by the pool's own role.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use futures::TryStreamExt as _;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -154,6 +155,7 @@ struct Row {
     p50_seconds: Option<i32>,
     p95_seconds: Option<i32>,
     p99_seconds: Option<i32>,
+    contact_ids: Option<Vec<Uuid>>,
 }
 
 impl Row {
@@ -178,9 +180,9 @@ impl Row {
         }
     }
 
-    fn spread(&self) -> Spread {
+    fn percentiles(&self) -> Option<[i32; 3]> {
         let percentiles = self.p50_seconds.zip(self.p95_seconds).zip(self.p99_seconds);
-        Spread { contacts: self.contacts, percentiles: percentiles.map(|((p50, p95), p99)| [p50, p95, p99]) }
+        percentiles.map(|((p50, p95), p99)| [p50, p95, p99])
     }
 }
 
@@ -227,7 +229,8 @@ pub async fn page(pool: &PgPool, user_id: Uuid, span: Span, agent: Option<Uuid>)
 
     let mut tx = tallyline_db::pool::tenant_tx(pool, user_id).await?;
     let tenant = sqlx::query_file_as!(Tenant, "sql/dashboard/tenant.sql", user_id).fetch_optional(&mut *tx).await?;
-    let rows = figures(&mut tx, user_id, agent, [first.start, period.start, today.end, today.start]).await?;
+    let (rows, [contacts, contacts_before]) =
+        figures(&mut tx, user_id, agent, [first.start, period.start, today.end, today.start]).await?;
     let breakdown = breakdown::read(&mut tx, user_id, period.start, today.end, agent).await?;
     // Trends are of the tenant as a whole.
     let trends = if agent.is_none() { trends::read(&mut tx, user_id).await? } else { None };
@@ -269,42 +272,50 @@ pub async fn page(pool: &PgPool, user_id: Uuid, span: Span, agent: Option<Uuid>)
         days: period_days,
         hours,
         agents: agents(&rows),
-        spread: spread(&rows, "now"),
-        previous_spread: spread(&rows, "before"),
+        spread: spread(&rows, "now", contacts),
+        previous_spread: spread(&rows, "before", contacts_before),
         breakdown,
         trends,
     }))
 }
 
-/// The rows of figures.sql or, for an agent, agent_figures.sql. `instants`: begin of the
-/// period before, of the period, end of today, begin of today.
+/// The rows of figures.sql or, for an agent, agent_figures.sql, and how many different
+/// contacts the period and the one before it had. `instants`: begin of the period before,
+/// of the period, end of today, begin of today.
 async fn figures(
     conn: &mut PgConnection,
     user_id: Uuid,
     agent: Option<Uuid>,
     [previous, period, end, today]: [DateTime<Utc>; 4],
-) -> Result<Vec<Row>, sqlx::Error> {
-    match agent {
+) -> Result<(Vec<Row>, [Option<i64>; 2]), sqlx::Error> {
+    let mut found = match agent {
         None => {
-            sqlx::query_file_as!(Row, "sql/dashboard/figures.sql", user_id, previous, period, end, today)
-                .fetch_all(conn)
-                .await
+            sqlx::query_file_as!(Row, "sql/dashboard/figures.sql", user_id, previous, period, end, today).fetch(conn)
         }
         Some(agent) => {
             sqlx::query_file_as!(Row, "sql/dashboard/agent_figures.sql", user_id, previous, period, end, today, agent)
-                .fetch_all(conn)
-                .await
+                .fetch(conn)
         }
+    };
+    // Sets of a day at a time: together they may be many times their union.
+    let (mut rows, mut now, mut before) = (Vec::new(), HashSet::new(), HashSet::new());
+    while let Some(mut row) = found.try_next().await? {
+        let is_now = row.bucket_start.is_some_and(|start| start >= period);
+        let contacts = if is_now { &mut now } else { &mut before };
+        contacts.extend(row.contact_ids.take().unwrap_or_default());
+        rows.push(row);
     }
+    let count = |contacts: HashSet<Uuid>| i64::try_from(contacts.len()).ok().filter(|count| *count > 0);
+    Ok((rows, [count(now), count(before)]))
 }
 
 fn by_start<'a>(rows: &'a [Row], part: &str) -> BTreeMap<DateTime<Utc>, &'a Row> {
     rows.iter().filter(|r| r.part == part).filter_map(|r| Some((r.bucket_start?, r))).collect()
 }
 
-fn spread(rows: &[Row], period: &str) -> Spread {
+fn spread(rows: &[Row], period: &str, contacts: Option<i64>) -> Spread {
     let row = rows.iter().find(|r| r.part == "spread" && r.agent_name.as_deref() == Some(period));
-    row.map(Row::spread).unwrap_or_default()
+    Spread { contacts, percentiles: row.and_then(Row::percentiles) }
 }
 
 /// How far the figures of a tenant lag.

@@ -13,7 +13,7 @@ mod jobs;
 mod own;
 mod page;
 mod pipeline;
-mod quality;
+pub mod quality;
 mod quarantine;
 mod queues;
 mod schedules;
@@ -40,6 +40,8 @@ pub struct Means {
     pub announces: bool,
     /// Where links lead that are shown to somebody.
     pub public_origin: String,
+    /// What the page of data quality has counted.
+    pub hours_over: quality::HoursOver,
 }
 
 impl Means {
@@ -48,7 +50,12 @@ impl Means {
         let sealing_key = crate::daemon::sealing_key(config)
             .inspect_err(|error| tracing::warn!(%error, "no secret can be made by the dashboard"))
             .ok();
-        Means { sealing_key, announces: config.queue.announce, public_origin: config.public_origin() }
+        Means {
+            sealing_key,
+            announces: config.queue.announce,
+            public_origin: config.public_origin(),
+            hours_over: quality::HoursOver::default(),
+        }
     }
 
     /// Tells processes that there may be jobs; those that are not told look once a second.

@@ -201,9 +201,18 @@ async fn what_belongs_to_another_tenant_is_not_there() {
     let unknown = browser.get(&format!("/tenants/{}/calls", Uuid::new_v4())).await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
     let ids = [("calls", call), ("agents", agent), ("leads", contact)];
-    let mut uris: Vec<String> = ["calls", "agents", "leads", "customers", "follow-ups", "credits", "calls?format=csv", "credits?format=parquet"]
-        .map(|page| format!("/tenants/{theirs}/{page}"))
-        .into();
+    let mut uris: Vec<String> = [
+        "calls",
+        "agents",
+        "leads",
+        "customers",
+        "follow-ups",
+        "credits",
+        "calls?format=csv",
+        "credits?format=parquet",
+    ]
+    .map(|page| format!("/tenants/{theirs}/{page}"))
+    .into();
     uris.extend(ids.map(|(page, id)| format!("/tenants/{theirs}/{page}/{id}")));
     uris.extend(ids.map(|(page, id)| format!("/tenants/{mine}/{page}/{id}")));
     uris.extend(ids.map(|(page, _)| format!("/tenants/{mine}/{page}/{}", Uuid::new_v4())));

@@ -106,7 +106,11 @@ impl Browser {
         let body = to_bytes(response.into_body(), 16 << 20).await.unwrap();
         let is_file = headers.get("content-type").is_some_and(|kind| kind == "application/vnd.apache.parquet");
         let bytes = body.to_vec();
-        let text = if is_file { String::from_utf8_lossy(&bytes).into_owned() } else { String::from_utf8(bytes.clone()).unwrap() };
+        let text = if is_file {
+            String::from_utf8_lossy(&bytes).into_owned()
+        } else {
+            String::from_utf8(bytes.clone()).unwrap()
+        };
         Answer { status, headers, text, bytes }
     }
 

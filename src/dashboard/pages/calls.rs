@@ -18,9 +18,9 @@ use crate::dashboard::figures::OUTCOMES;
 use crate::dashboard::format;
 
 /// Calls that one page looks at to find those that a filter leaves; then it offers to look further.
-const MAX_LOOKED: i64 = 20_000;
+const MAX_LOOKED: i64 = 5_000;
 /// Calls of a period that are counted one by one where no roll-up has the figure.
-const MAX_COUNTED: i64 = 100_000;
+const MAX_COUNTED: i64 = 10_000;
 /// Agents to choose from.
 const MAX_AGENTS: i64 = 500;
 

@@ -45,7 +45,9 @@ fn spelled(name: &str, values: &Values) -> Vec<String> {
         Values::Texts(values) => all(values, String::clone),
         Values::Numbers(values) => all(values, number),
         Values::Times(values) => all(values, |at| DateTime::from_timestamp_micros(*at).unwrap().to_rfc3339()),
-        Values::Dates(values) => all(values, |days| (NaiveDate::default() + TimeDelta::days(i64::from(*days))).to_string()),
+        Values::Dates(values) => {
+            all(values, |days| (NaiveDate::default() + TimeDelta::days(i64::from(*days))).to_string())
+        }
         Values::Fractions(values) => all(values, |value| format!("{value:.1}")),
         Values::Flags(values) => all(values, bool::to_string),
     };
