@@ -36,7 +36,7 @@ async fn page(origin: &str, path: &str) -> String {
     answer.text().await.unwrap()
 }
 
-/// Break tried: the wait for the roll-up left out of the demonstration; the page says that there are no calls.
+/// Break: the wait for the roll-up left out of the demonstration; the page says that there are no calls.
 #[tokio::test]
 #[ignore = "a demonstration with 2,000 calls: half a minute, more where others work too"]
 async fn a_stranger_sees_a_filled_page_within_a_minute() {

@@ -278,7 +278,7 @@ async fn a_call_shows_all_that_came_of_it_as_text() {
 }
 
 /// Break tried: the apostrophe left out.
-/// Break tried: the dates left out; the page is of the last thirty days.
+/// Break: the dates left out; the page is of the last thirty days.
 #[tokio::test]
 async fn the_page_of_an_agent_is_of_the_days_that_are_asked_for() {
     let db = TestDb::new().await;

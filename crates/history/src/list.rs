@@ -155,7 +155,7 @@ mod tests {
         columns(rows).into_iter().map(|(_, values)| values).collect()
     }
 
-    /// Break tried: bytes taken before the part was written (the file cannot be read).
+    /// Break: bytes taken before the part was written (the file cannot be read).
     #[test]
     fn a_list_written_in_parts_is_read_back() {
         let mut writer = ListWriter::new(columns(0), vec![("of".to_owned(), "a test".to_owned())]).unwrap();

@@ -206,7 +206,8 @@ impl Holder {
         let headers = [("authorization", token.as_str()), ("if-none-match", tag)];
         let answer = self.program.browser.send(Method::GET, uri, &headers, String::new()).await;
         assert!(answer.status == StatusCode::OK || answer.text.is_empty(), "{}", answer.text);
-        assert_eq!(answer.status == StatusCode::NOT_MODIFIED, answer.headers["etag"] == tag);
+        let is_held = tag.ends_with(answer.headers["etag"].to_str().unwrap());
+        assert_eq!(answer.status == StatusCode::NOT_MODIFIED, is_held);
         answer.status
     }
 }
@@ -215,17 +216,16 @@ async fn change(db: &TestDb, user_id: Uuid, sql: &'static str) {
     assert!(sqlx::query(sql).bind(user_id).execute(&db.admin).await.unwrap().rows_affected() > 0, "{sql}");
 }
 
-/// Breaks tried: marks left out of the stamp (the changed call is answered 304), marks of every
-/// tenant in it (the other tenant's call changes the tag), marks of every day in it (so does a
-/// call of another day), and the filters left out of the tag.
+/// Breaks: marks left out of the stamp (the changed call is answered 304), marks of every tenant
+/// or of every day in it (another's call changes the tag), the filters left out of the tag.
 #[tokio::test]
 async fn figures_are_sent_again_when_a_call_of_theirs_changed_and_for_nothing_else() {
     let db = TestDb::new().await;
     let (user_id, other) = (recent(&db, "UTC").await, recent(&db, "UTC").await);
     let reader = account(&db, "reader@example.com", Role::Admin).await;
     let mut holder = Holder { program: Program::of(&db, &site(&db, true), reader, false).await };
-    let day = "SELECT (now() - interval '9 days')::date::text";
-    let day: String = sqlx::query_scalar(day).fetch_one(&db.admin).await.unwrap();
+    let days = "SELECT (now() - interval '9 days')::date::text, (now() - interval '10 days')::date::text";
+    let (day, day_before): (String, String) = sqlx::query_as(days).fetch_one(&db.admin).await.unwrap();
     let base = format!("/api/v1/tenants/{user_id}");
     let uris = [
         format!("{base}/figures?grain=day&from={day}&to={day}"),
@@ -237,7 +237,7 @@ async fn figures_are_sent_again_when_a_call_of_theirs_changed_and_for_nothing_el
     for uri in &uris {
         tags.push(holder.tag(uri).await);
         let other_tenant = uri.replace(&user_id.to_string(), &other.to_string());
-        let more_days = uri.replacen(&day, "2026-01-01", 1);
+        let more_days = uri.replacen(&day, &day_before, 1);
         for different in [other_tenant, more_days] {
             let tag = holder.tag(&different).await;
             assert!(!tags.contains(&tag), "{different}");

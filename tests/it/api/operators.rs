@@ -66,7 +66,7 @@ async fn queues_are_paused_and_go_on() {
     assert_eq!(trail(&db).await, ["queue.pause 127.0.0.1", "queue.resume 127.0.0.1"]);
 }
 
-/// Break tried: `run_now` without the look at the job before; the second run is enqueued.
+/// Break: `run_now` without the look at the job before; the second run is enqueued.
 #[tokio::test]
 async fn schedules_are_run_paused_and_go_on() {
     let db = TestDb::new().await;
@@ -158,7 +158,7 @@ async fn backfills_are_started_and_steered() {
     assert_eq!(trail(&db).await.len(), 4);
 }
 
-/// Break tried: the entries made after the commit; the backfill is started and paused.
+/// Break: the entries made after the commit; the backfill is started and paused.
 #[tokio::test]
 async fn a_backfill_of_which_the_trail_cannot_tell_is_not_begun() {
     let db = TestDb::new().await;

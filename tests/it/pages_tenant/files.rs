@@ -54,7 +54,7 @@ fn spelled(name: &str, values: &Values) -> Vec<String> {
     std::iter::once(micros.unwrap_or(name).to_owned()).chain(column).collect()
 }
 
-/// Breaks tried: the last group of rows left out, and the seconds of a time cut off.
+/// Breaks: the last group of rows left out, the seconds of a time cut off.
 #[tokio::test]
 async fn parquet_and_csv_hold_the_same() {
     let db = TestDb::new().await;
