@@ -15,6 +15,8 @@ mod page;
 mod process;
 mod queue;
 mod rebuild;
+mod record;
+mod report;
 mod roll_up;
 #[path = "../../tests/support/histories.rs"]
 mod sent_histories;
@@ -50,6 +52,10 @@ enum Command {
     Queue(queue::Args),
     /// Random histories sent at once: each stored call beside the fold of its stored events
     Histories(histories::Args),
+    /// Run one of the others and keep its result in docs/benchmarks.jsonl
+    Record(record::Args),
+    /// Make docs/benchmarks.md of the results that were kept
+    Report(report::Args),
 }
 
 #[tokio::main]
@@ -74,6 +80,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Process(args) => process::run(args).await?,
         Command::Queue(args) => return queue::run(args).await,
         Command::Histories(args) => histories::run(args).await?,
+        Command::Record(args) => record::run(args).await?,
+        Command::Report(args) => report::run(&args)?,
     };
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
