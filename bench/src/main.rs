@@ -11,6 +11,7 @@ mod stage;
 mod fresh;
 mod histories;
 mod ingest;
+mod load;
 mod process;
 mod queue;
 mod rebuild;
@@ -41,6 +42,8 @@ enum Command {
     Fresh(fresh::Args),
     /// Durable webhooks a second over real sockets, beside one COMMIT a request and raw INSERTs
     Ingest(ingest::Args),
+    /// The daemon as a process under a steady load with bad requests in it: answers, memory, counts
+    Load(load::Args),
     /// Events a second from inbox to calls, beside one transaction an event
     Process(process::Args),
     /// Jobs a second, latency, WAL and dead tuples of the job queue, beside its peers
@@ -49,8 +52,16 @@ enum Command {
     Histories(histories::Args),
 }
 
+fn main() -> ExitCode {
+    // The daemon of `bench load` is a process of its own, and this program.
+    if std::env::args_os().nth(1).is_some_and(|word| word == "run") {
+        return tallyline::cli::main();
+    }
+    measure()
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn measure() -> ExitCode {
     match run(Cli::parse().command).await {
         Ok(code) => code,
         Err(error) => {
@@ -67,6 +78,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Rebuild(args) => rebuild::run(args).await?,
         Command::Fresh(args) => fresh::run(args).await?,
         Command::Ingest(args) => ingest::run(args).await?,
+        Command::Load(args) => load::run(args).await?,
         Command::Process(args) => process::run(args).await?,
         Command::Queue(args) => return queue::run(args).await,
         Command::Histories(args) => histories::run(args).await?,
