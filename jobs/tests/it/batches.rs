@@ -30,8 +30,8 @@ async fn batches(db: &TestDb, options: &Options) -> Vec<(usize, i64)> {
     }
 }
 
-/// Breaks tried: no bound (one batch of 40 MB); lanes one after the other instead of by the
-/// bytes ahead in each (the small events of the third wait for the large ones of the first).
+/// Breaks tried, on the statement by itself: no bound (80 events of 40 MB); by the order of receipt
+/// instead of the bytes ahead in each lane (8 large ones, and none of the small).
 #[tokio::test]
 async fn large_bodies_come_in_batches_within_the_budget_and_keep_no_other_tenant_waiting() {
     let db = TestDb::new().await;
@@ -54,7 +54,7 @@ async fn large_bodies_come_in_batches_within_the_budget_and_keep_no_other_tenant
     assert_eq!(number(&db, "SELECT count(*) FROM tally.quarantine").await, 0);
 }
 
-/// Break tried: nothing taken when the first has no room (the inbox stands still).
+/// Break tried, on the statement by itself: none taken when the first has no room.
 #[tokio::test]
 async fn an_event_beyond_the_budget_comes_alone_the_oldest_first() {
     let db = TestDb::new().await;
@@ -72,8 +72,7 @@ async fn an_event_beyond_the_budget_comes_alone_the_oldest_first() {
     }
 }
 
-/// What waited for an execution comes with it, as far as there is room. Break tried: those
-/// without room not woken (they wait on though their call is there).
+/// What waited for an execution comes with it, as far as there is room; what has none is woken.
 #[tokio::test]
 async fn carrier_events_that_waited_fill_what_is_left_of_the_budget() {
     let db = TestDb::new().await;

@@ -31,8 +31,7 @@ async fn outcome(db: &TestDb, id: &str) -> String {
 }
 
 /// The answer is one more event, and decides by the order of events: here by its talk. Another end than
-/// those that were asked about is another conflict. Breaks tried: no `fetch_conflicts`; the digest of the
-/// ends without their status (the third end is not asked about).
+/// those that were asked about is another conflict.
 #[tokio::test]
 async fn a_conflict_is_asked_about_once_and_the_answer_decides() {
     let (db, bolna) = (TestDb::new().await, Bolna::start(KEY).await);
@@ -68,7 +67,7 @@ async fn a_conflict_is_asked_about_once_and_the_answer_decides() {
 }
 
 /// The later of two ends without talk is what the provider says, too: nothing changes but that it was asked.
-/// Ages are those of calls without an end. Break tried: no lower bound (the old one is asked for).
+/// Ages are those of calls without an end.
 #[tokio::test]
 async fn an_answer_that_is_known_changes_nothing_and_ages_are_bounded() {
     let (db, bolna) = (TestDb::new().await, Bolna::start(KEY).await);
@@ -92,7 +91,7 @@ async fn an_answer_that_is_known_changes_nothing_and_ages_are_bounded() {
 }
 
 /// What the provider does not know has ended all the same: it is not shown among calls without an end, and not
-/// asked for again. A failure is no answer. Break tried: `forget_known.sql` forgets it (asked by every run).
+/// asked for again. A failure is no answer.
 #[tokio::test]
 async fn an_unknown_conflict_rests_and_a_failure_is_tried_again() {
     let (db, bolna) = (TestDb::new().await, Bolna::start(KEY).await);
@@ -117,7 +116,6 @@ async fn an_unknown_conflict_rests_and_a_failure_is_tried_again() {
 }
 
 /// Twilio is asked where Twilio contradicted itself, not where it and Bolna say different things.
-/// Break tried: `e.statuses > 1` left out.
 #[tokio::test]
 async fn twilio_is_asked_about_its_own_two_ends() {
     let (db, twilio, user, began) = start().await;
