@@ -106,6 +106,7 @@ pub struct Receiver {
 #[serde(deny_unknown_fields)]
 pub struct Process {
     pub batch_events: i64,
+    pub batch_bytes: i64,
     pub batch_tenants: i64,
     pub concurrency: usize,
     pub twilio_wait_seconds: i64,
