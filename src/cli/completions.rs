@@ -1,0 +1,14 @@
+//! `tallyline completions`.
+
+use super::Outcome;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    shell: clap_complete::Shell,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as every command ends")]
+pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
+    clap_complete::generate(args.shell, &mut super::command(), "tallyline", &mut std::io::stdout());
+    Ok(Outcome::Fine)
+}
