@@ -216,16 +216,18 @@ async fn look_inside(
         }
     };
     checks.extend(server::checks(config, &mut plain, pool.as_ref(), limits).await);
-    let (schema_checks, is_ours) = schema::checks(url, &mut plain, pool.as_ref()).await;
-    checks.extend(schema_checks);
-    match (&pool, is_ours) {
-        (Some(pool), true) => checks.extend(look_at_data(loaded, pool, limits).await),
-        (None, _) => checks.extend(none_of_data("the account may not work as tallyline_worker")),
-        (_, false) => checks.extend(none_of_data("the schema is not the one of this program")),
+    let Some(pool) = pool else {
+        let why = "the account may not work as tallyline_worker";
+        checks.extend(schema::none(why).into_iter().chain(none_of_data(why)));
+        return;
+    };
+    let (of_schema, is_ours) = schema::checks(url, &mut plain, &pool).await;
+    checks.extend(of_schema);
+    match is_ours {
+        true => checks.extend(look_at_data(loaded, &pool, limits).await),
+        false => checks.extend(none_of_data("the schema is not the one of this program")),
     }
-    if let Some(pool) = pool {
-        pool.close().await;
-    }
+    pool.close().await;
 }
 
 async fn look_at_data(loaded: &Loaded, pool: &PgPool, limits: &Limits) -> Vec<Check> {

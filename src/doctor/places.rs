@@ -125,10 +125,10 @@ fn written(config: &Config) -> Vec<PathBuf> {
     named.chain([config.database.data_dir.clone()]).filter(|path| path.is_dir()).collect()
 }
 
-/// Bytes that we may still write there.
+/// Bytes that we may still write there; `None` where there is no disk behind it.
 fn free_bytes(directory: &Path) -> Option<u64> {
     let stat = statvfs(directory).ok()?;
-    Some(stat.blocks_available() as u64 * stat.fragment_size() as u64)
+    (stat.blocks() > 0).then_some(stat.blocks_available() as u64 * stat.fragment_size() as u64)
 }
 
 fn disk(config: &Config, limits: &Limits) -> Check {

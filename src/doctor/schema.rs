@@ -53,7 +53,7 @@ pub(super) fn none(why: &str) -> Vec<Check> {
 }
 
 /// The checks, and whether the tables are those that the other checks read.
-pub(super) async fn checks(url: &str, plain: &mut PgConnection, pool: Option<&PgPool>) -> (Vec<Check>, bool) {
+pub(super) async fn checks(url: &str, plain: &mut PgConnection, pool: &PgPool) -> (Vec<Check>, bool) {
     let difference = match migrate::check(url).await {
         Ok(difference) => difference,
         Err(error) => return (ALL.iter().map(|about| about.unknown(&error)).collect(), false),
@@ -133,8 +133,7 @@ async fn indexes(plain: &mut PgConnection) -> Result<Check, sqlx::Error> {
     })
 }
 
-async fn isolation(pool: Option<&PgPool>) -> Check {
-    let Some(pool) = pool else { return ISOLATION.not_applicable("the account may not work as tallyline_worker") };
+async fn isolation(pool: &PgPool) -> Check {
     let sound = async {
         tallyline_db::pool::refuse_privileged(pool).await?;
         tallyline_db::pool::refuse_holes(pool).await
