@@ -7,7 +7,6 @@ pub(super) struct Args {
     shell: clap_complete::Shell,
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "as every command ends")]
 pub(super) fn run(args: &Args) -> anyhow::Result<Outcome> {
     clap_complete::generate(args.shell, &mut super::command(), "tallyline", &mut std::io::stdout());
     Ok(Outcome::Fine)

@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use sqlx::PgPool;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::context::Database;
 use super::{Outcome, span};
@@ -49,6 +50,8 @@ async fn watch(pool: &PgPool, args: &Args) -> anyhow::Result<()> {
     let clear = if std::io::stdout().is_terminal() && !args.json { CLEAR } else { "" };
     // Without a pause it would ask all the time.
     let interval = args.interval.max(Duration::from_millis(100));
+    // Listened to all the time: one that comes during a look is not lost.
+    let mut interrupted = signal(SignalKind::interrupt())?;
     loop {
         if let Err(error) = print(pool, args.json, clear).await {
             let broken =
@@ -56,7 +59,7 @@ async fn watch(pool: &PgPool, args: &Args) -> anyhow::Result<()> {
             return if broken { Ok(()) } else { Err(error) };
         }
         tokio::select! {
-            ended = tokio::signal::ctrl_c() => return Ok(ended?),
+            _ = interrupted.recv() => return Ok(()),
             () = tokio::time::sleep(interval) => {}
         }
     }

@@ -165,7 +165,9 @@ fn texts(config: &Config, problems: &mut Vec<Problem>) {
         problems.push(Problem::of_key("http.public_origin", message));
     }
     // The text is not repeated: it may hold a password.
-    if !config.database.url.is_empty() && PgConnectOptions::from_str(&config.database.url).is_err() {
+    let url = &config.database.url;
+    let is_postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    if !url.is_empty() && !(is_postgres && PgConnectOptions::from_str(url).is_ok()) {
         problems.push(Problem::of_key("database.url", "must be like postgres://user:password@host/database"));
     }
     let key = &config.secrets.key;

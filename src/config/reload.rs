@@ -94,7 +94,7 @@ mod tests {
         load_all(&Overrides { file: Some("/dev/null".into()), ..Overrides::default() }, variables).unwrap()
     }
 
-    /// Break tried: every key taken for reloadable.
+    /// Break to try: every key taken for reloadable.
     #[test]
     fn what_cannot_change_is_named_until_the_next_start() {
         let mut in_force = with(&[]);

@@ -98,15 +98,15 @@ pub fn words(line: &str) -> Vec<String> {
 }
 
 /// Commands of ours in the examples of a help text: what stands before a
-/// redirection, and between `&&`, without the remark behind three spaces.
+/// redirection, and between `&&`, without the remark behind two spaces.
 fn examples(help: &str) -> Vec<String> {
     let lines = help.lines().filter(|line| line.starts_with("  tallyline "));
-    let commands = lines.flat_map(|line| line.trim_start().split("   ").next().unwrap().split(" && "));
+    let commands = lines.flat_map(|line| line.trim_start().split("  ").next().unwrap().split(" && "));
     let plain = commands.map(|command| command.split(['<', '>']).next().unwrap());
     plain.map(|command| command.trim().to_owned()).filter(|command| command.starts_with("tallyline")).collect()
 }
 
-/// Break tried: the examples of `status` taken out of the list.
+/// Break to try: the examples of `status` taken out of the list.
 #[test]
 fn every_command_has_examples_that_can_be_typed() {
     let mut wrong = Vec::new();
@@ -129,7 +129,7 @@ fn every_command_has_examples_that_can_be_typed() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Break tried: `--json` taken from `schedule list`.
+/// Break to try: `--json` taken from `schedule list`.
 #[test]
 fn every_command_that_prints_data_can_print_json() {
     let leaves = all_leaves();
@@ -144,7 +144,7 @@ fn every_command_that_prints_data_can_print_json() {
 /// What `--help` prints, for every command.
 fn page() -> String {
     let mut page =
-        "# Commands\n\nWhat `--help` prints, for every command. Made by a test, which also says how.\n".to_owned();
+        "# Commands\n\nWhat `--help` prints, for every command; options of all of them are shown once. Made by a test, which says how.\n".to_owned();
     let mut program = tallyline::cli::command().term_width(100);
     program.build();
     add_to(&mut page, &program, "tallyline", 2);
@@ -152,6 +152,9 @@ fn page() -> String {
 }
 
 fn add_to(page: &mut String, command: &Command, path: &str, depth: usize) {
+    let shown = depth == 2;
+    let command =
+        command.clone().mut_args(|option| if option.is_global_set() && !shown { option.hide(true) } else { option });
     let help = command.clone().term_width(100).render_long_help().to_string();
     let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
     page.push_str(&format!("\n{} {path}\n\n```text\n{}\n```\n", "#".repeat(depth.min(4)), lines.join("\n").trim_end()));
@@ -197,7 +200,7 @@ async fn each_exit_code_means_what_is_documented() {
     ends(4, &add);
 }
 
-/// Break tried: everything printed in the order of the keys, without where it came from.
+/// Break to try: everything printed in the order of the keys, without where it came from.
 #[tokio::test]
 async fn the_configuration_is_shown_and_checked_as_the_daemon_would_read_it() {
     let db = TestDb::new().await;
@@ -234,7 +237,7 @@ async fn the_configuration_is_shown_and_checked_as_the_daemon_would_read_it() {
     assert_eq!(zero.status.code(), Some(2), "a daemon does not start with nonsense: {}", text(&zero));
 }
 
-/// Breaks tried: the limits read at the start only; a bad file taken over.
+/// Breaks to try: the limits read at the start only; a bad file taken over.
 #[tokio::test]
 async fn a_hangup_reloads_what_can_be_and_names_what_cannot() {
     let db = TestDb::new().await;
@@ -242,18 +245,30 @@ async fn a_hangup_reloads_what_can_be_and_names_what_cannot() {
     let tenant = crate::receiver::support::add_tenant(&mut db.pool.acquire().await.unwrap(), "a@example.test").await;
     let endpoint = crate::receiver::support::endpoint(&tenant, tallyline_model::Provider::Bolna);
     let write = |text: &str| std::fs::write(site.file("tallyline.toml"), text).unwrap();
-    write("[receiver]\nmax_body_bytes = 1000000\n");
-    let daemon = site.start_with(&[("TALLYLINE_LOG__LEVEL", "")]).await;
+    write("[receiver]\nmax_body_bytes = 1000000\n[log]\nlevel = \"error\"\n");
+    let mut daemon = tokio::process::Command::from(site.command(&["run"]))
+        .env_remove("TALLYLINE_LOG__LEVEL")
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(site.file("daemon.log")).unwrap())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let ready = format!("http://{}/readyz", site.address);
+    wait_until("the daemon is ready", Duration::from_secs(60), || async {
+        reqwest::get(&ready).await.is_ok_and(|answer| answer.status().is_success())
+    })
+    .await;
+    let pid = nix::unistd::Pid::from_raw(daemon.id().unwrap().try_into().unwrap());
     let url = format!("http://{}/webhooks/bolna/{}", site.address, endpoint.endpoint);
     let post = || async {
         let request = reqwest::Client::new().post(&url).bearer_auth(&endpoint.secret);
         request.body(format!("{{\"x\": \"{}\"}}", "x".repeat(500))).send().await.unwrap().status().as_u16()
     };
     let log = || std::fs::read_to_string(site.file("daemon.log")).unwrap();
-    let hang_up = || nix::sys::signal::kill(daemon.pid(), nix::sys::signal::Signal::SIGHUP).unwrap();
+    let hang_up = || nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGHUP).unwrap();
     assert_ne!(post().await, 413);
 
-    write("[receiver]\nmax_body_bytes = 100\nmax_group = 7\n[log]\nlevel = \"warn\"\n");
+    write("[receiver]\nmax_body_bytes = 100\nmax_group = 7\n[log]\nlevel = \"info\"\n");
     hang_up();
     wait_until("the smaller limit is in force", Duration::from_secs(60), || async { post().await == 413 }).await;
     wait_until("what needs a restart is named", Duration::from_secs(60), || async {
@@ -261,13 +276,16 @@ async fn a_hangup_reloads_what_can_be_and_names_what_cannot() {
     })
     .await;
 
+    assert!(log().contains("was read again"), "the level has changed: {}", log());
+
     write("[receiver]\nmax_body_bytes = 1000000\nmax_groop = 7\n");
     hang_up();
     wait_until("the bad file is told of", Duration::from_secs(60), || async { log().contains("max_groop") }).await;
     assert_eq!(post().await, 413, "nothing of it is taken");
+    daemon.kill().await.unwrap();
 }
 
-/// Break tried: the screen cleared whether it is one or not.
+/// Break to try: the screen cleared whether it is one or not.
 #[tokio::test]
 async fn status_is_watched_without_escapes_where_there_is_no_terminal() {
     let db = TestDb::new().await;

@@ -38,7 +38,13 @@ impl Installation {
         let site = Site::new(&db);
         add_tenant(&mut db.pool.acquire().await.unwrap(), "a@example.test").await;
         run(&db.admin, include_str!("doctor/healthy_before.sql")).await;
-        site.start().await.kill();
+        let daemon = site.start().await;
+        wait_until("the schedules are there", Duration::from_secs(60), || async {
+            let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM tally.schedules").fetch_one(&db.admin);
+            count.await.unwrap() > 0
+        })
+        .await;
+        daemon.kill();
         run(&db.admin, include_str!("doctor/healthy_after.sql")).await;
         Installation { db, site }
     }
@@ -105,7 +111,7 @@ fn one(check: &Check, state: State, mend: &str) {
 }
 
 /// Every fault that SQL can seed, one after the other on one database, each undone.
-/// Breaks tried: `workers.sql` with `expires_at < now()` (healthy fails), `dead_jobs.sql` with `WHERE false`.
+/// Breaks to try: `workers.sql` with `expires_at < now()` (healthy fails), `dead_jobs.sql` with `WHERE false`.
 #[tokio::test]
 async fn each_fault_in_the_database_is_found_by_its_check_alone() {
     let installation = Installation::new().await;
@@ -185,7 +191,7 @@ fn every_rule_has_its_fault(report: &Report) {
 }
 
 /// Faults of configuration, files and their neighbours.
-/// Breaks tried: `exposure` returning nothing; the mode of the key file not looked at.
+/// Breaks to try: `exposure` returning nothing; the mode of the key file not looked at.
 #[tokio::test]
 async fn each_fault_in_configuration_and_files_is_found_by_its_check_alone() {
     let installation = Installation::new().await;
@@ -252,7 +258,7 @@ async fn spool(installation: &Installation) {
 
 /// Settings of a whole server cannot be changed under the other tests, so these
 /// are facts of a real one with one of them changed.
-/// Break tried: the comparison of the clocks without `abs`.
+/// Break to try: the comparison of the clocks without `abs`.
 #[tokio::test]
 async fn server_facts_that_endanger_data_are_found() {
     let db = TestDb::new().await;
@@ -300,7 +306,7 @@ async fn server_facts_that_endanger_data_are_found() {
 }
 
 /// Through the program: codes, JSON, the bundle.
-/// Break tried: the bundle written with the configuration's `Debug`.
+/// Break to try: the bundle written with the configuration's `Debug`.
 #[tokio::test]
 async fn the_command_ends_with_its_codes_and_writes_a_bundle_without_secrets() {
     let installation = Installation::new().await;

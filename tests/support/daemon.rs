@@ -101,12 +101,6 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// For signals.
-    #[allow(dead_code, reason = "not every test program sends some")]
-    pub fn pid(&self) -> nix::unistd::Pid {
-        nix::unistd::Pid::from_raw(self.child.id().try_into().unwrap())
-    }
-
     /// `kill -9`: no hand-over, no clean-up.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

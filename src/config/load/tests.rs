@@ -32,7 +32,7 @@ fn the_defaults_are_complete_and_valid() {
     assert_eq!(messages(&loaded), Vec::<String>::new());
 }
 
-/// Break tried: the environment applied before the file.
+/// Break to try: the environment applied before the file.
 #[test]
 fn a_flag_goes_before_the_environment_before_the_file_before_the_defaults() {
     let file = Some("[http]\nlisten = \"127.0.0.1:1\"\nmax_headers = 9\n[database]\ndata_dir = \"of-file\"");
@@ -88,7 +88,7 @@ fn a_list_in_the_environment_is_separated_by_commas_and_its_items_are_checked() 
     assert!(error.contains("proxy.example"), "{error}");
 }
 
-/// Break tried: `?` at the first problem.
+/// Break to try: `?` at the first problem.
 #[test]
 fn everything_that_is_wrong_is_told_at_once_with_its_place_and_the_nearest_name() {
     let file = "[http]\nlistne = \"x\"\nmax_headers = \"many\"\n[reciever]\n[receiver]\nmax_group = -1\n\
@@ -105,7 +105,7 @@ fn everything_that_is_wrong_is_told_at_once_with_its_place_and_the_nearest_name(
             "FILE:3: http.max_headers: expected a whole number, not a text",
             "FILE:4: reciever: there is no such area of the configuration (did you mean receiver?)",
             "FILE:6: receiver.max_group: -1 is out of range",
-            "FILE:8: queue.kinds.verify_rolups: there is no such job (did you mean verify_rollups?)",
+            "FILE:7: queue.kinds.verify_rolups: there is no such job (did you mean verify_rollups?)",
             "FILE:9: schedule s: corn: there is no such key (did you mean cron?)",
             "FILE:9: schedule: unknown field `corn`, expected one of `name`, `job`, `cron`, `timezone`, `missed`, \
              `catch_up_max`, `catch_up_within_seconds`, `overlap`, `gap`, `fold`, `jitter_seconds`",
@@ -133,7 +133,7 @@ fn names_that_an_orchestrator_makes_are_no_error_but_are_known() {
     assert_eq!(loaded.strange_variables, ["TALLYLINE_SERVICE_HOST"]);
 }
 
-/// Break tried: the content taken with its line break.
+/// Break to try: the content taken with its line break.
 #[test]
 fn a_secret_may_stand_in_a_file_that_a_variable_names() {
     let dir = tempfile::tempdir().unwrap();
@@ -151,7 +151,7 @@ fn a_secret_may_stand_in_a_file_that_a_variable_names() {
     assert!(gone.contains("cannot read /nowhere/key"), "{gone}");
 }
 
-/// Break tried: `redacted` returning the value.
+/// Break to try: `redacted` returning the value.
 #[test]
 fn what_is_shown_has_every_key_and_no_secret() {
     let variables = [
@@ -174,7 +174,7 @@ fn what_is_shown_has_every_key_and_no_secret() {
     assert_eq!(super::super::without_password("host=h password=b"), "(set, not shown)");
 }
 
-/// Break tried: the comparison of rate and burst turned round.
+/// Break to try: the comparison of rate and burst turned round.
 #[test]
 fn values_that_make_no_sense_together_are_told() {
     let wrong = |variables: &[(&str, &str)]| {
