@@ -128,7 +128,8 @@ fn written(config: &Config) -> Vec<PathBuf> {
 /// Bytes that we may still write there; `None` where there is no disk behind it.
 fn free_bytes(directory: &Path) -> Option<u64> {
     let stat = statvfs(directory).ok()?;
-    (stat.blocks() > 0).then_some(stat.blocks_available() as u64 * stat.fragment_size() as u64)
+    // The types differ between systems; a float holds what any disk has.
+    (stat.blocks() > 0).then_some((stat.blocks_available() as f64 * stat.fragment_size() as f64) as u64)
 }
 
 fn disk(config: &Config, limits: &Limits) -> Check {

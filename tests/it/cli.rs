@@ -144,7 +144,7 @@ fn every_command_that_prints_data_can_print_json() {
 /// What `--help` prints, for every command.
 fn page() -> String {
     let mut page =
-        "# Commands\n\nWhat `--help` prints, for every command; options of all of them are shown once. Made by a test, which says how.\n".to_owned();
+        "# Commands\n\nWhat `--help` prints, for every command. Made by a test, which also says how.\n".to_owned();
     let mut program = tallyline::cli::command().term_width(100);
     program.build();
     add_to(&mut page, &program, "tallyline", 2);
@@ -152,9 +152,6 @@ fn page() -> String {
 }
 
 fn add_to(page: &mut String, command: &Command, path: &str, depth: usize) {
-    let shown = depth == 2;
-    let command =
-        command.clone().mut_args(|option| if option.is_global_set() && !shown { option.hide(true) } else { option });
     let help = command.clone().term_width(100).render_long_help().to_string();
     let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
     page.push_str(&format!("\n{} {path}\n\n```text\n{}\n```\n", "#".repeat(depth.min(4)), lines.join("\n").trim_end()));
