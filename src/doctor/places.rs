@@ -81,7 +81,7 @@ fn key(config: &Config) -> Vec<Check> {
             true => KEY.ok(format!("{} is made at the first start", file.display())),
             false => KEY.problem(
                 "secrets.key is not set; with database.url every process needs the same",
-                "TALLYLINE_SECRETS__KEY=$(openssl rand -hex 32) tallyline run",
+                "TALLYLINE_SECRETS__KEY=\"$(openssl rand -hex 32)\" tallyline run",
             ),
         };
         return vec![check, KEY_MODE.not_applicable("there is no key file")];
