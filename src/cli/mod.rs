@@ -18,6 +18,7 @@ mod credits;
 mod customer;
 mod db;
 mod demo;
+mod desk;
 mod doctor;
 mod examples;
 mod exit;

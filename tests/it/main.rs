@@ -14,6 +14,7 @@ mod doctor;
 mod embedded;
 mod end_to_end;
 mod figures;
+mod first_contact;
 mod fuzz;
 mod histories;
 mod inbox_cli;
