@@ -5,10 +5,12 @@ mod accounts;
 mod analyses;
 mod api;
 mod backfill;
+mod cli;
 #[path = "../support/daemon.rs"]
 mod daemon;
 mod dashboard;
 mod defects;
+mod doctor;
 mod embedded;
 mod end_to_end;
 mod figures;
