@@ -39,6 +39,8 @@ const FROZEN: &str = "23T01";
 pub struct Options {
     /// Events applied by one transaction.
     pub batch_events: i64,
+    /// Bytes of their bodies together; one event may have more.
+    pub batch_bytes: i64,
     /// Tenants that one transaction may serve.
     pub batch_tenants: i64,
     /// Seconds that a Twilio event waits for the Bolna execution of its call.
@@ -200,7 +202,8 @@ enum Release {
     Nothing,
 }
 
-/// Applies a batch in one transaction; returns how many events it took.
+/// Applies a batch in one transaction, or as much of it as there is room for its bodies;
+/// returns how many events it took. The others are still pending.
 async fn apply(pool: &PgPool, ids: &[PendingId], options: &Options, release: Release) -> Result<usize, ProcessError> {
     let mut tx = pool.begin().await?;
     match apply_in(&mut tx, ids, options, release).await {
@@ -231,10 +234,10 @@ async fn apply_in(
     if held.is_empty() {
         return Ok(None);
     }
-    let mut intake = intake::fetch(tx, &held).await?;
-    let freed = assign::waiting_for(tx, &intake).await?;
+    let mut intake = intake::fetch(tx, &held, options.batch_bytes).await?;
+    let freed = assign::free_waiting(tx, &intake, options.batch_bytes - intake.bytes).await?;
     if !freed.is_empty() {
-        intake.extend(intake::fetch(tx, &freed).await?);
+        intake.extend(intake::fetch(tx, &freed, i64::MAX).await?);
     }
     let assigned = assign::assign(tx, &lanes, &mut intake).await?;
     let states = calls::fold(tx, &assigned).await?;

@@ -5,6 +5,10 @@
 //! account says up to when the provider's list was read and stored; it moves only
 //! then, so a run that dies is simply read again. No transaction is open while a
 //! provider is asked.
+//!
+//! Single calls are asked for too: those that never ended, again and again ever more
+//! seldom, and those of which two ends were told, once. The answer decides by the
+//! order of events like any other.
 
 mod bolna;
 mod client;
@@ -184,26 +188,46 @@ struct Run<'a> {
     now: DateTime<Utc>,
 }
 
+/// An execution or CallSid to ask about.
+#[derive(Debug)]
+struct Wanted {
+    id: String,
+    /// Status and seconds of the list that it is asked for by.
+    listed: Option<String>,
+    /// Digest of the contradicting ends that it is asked for because of.
+    conflict: Option<String>,
+}
+
+impl Wanted {
+    /// One that has not ended.
+    fn stuck(id: String) -> Self {
+        Self { id, listed: None, conflict: None }
+    }
+
+    fn conflict(id: String, ends: String) -> Self {
+        Self { id, listed: None, conflict: Some(ends) }
+    }
+}
+
 /// What a provider said about one execution or CallSid.
 struct Check {
-    id: String,
+    wanted: Wanted,
     result: &'static str,
-    listed: Option<String>,
 }
 
 impl Check {
-    fn found(id: String) -> Self {
-        Self { id, result: "found", listed: None }
+    fn found(wanted: Wanted) -> Self {
+        Self { wanted, result: "found" }
     }
 
     /// The provider does not know it: seen on the status screen, and asked again ever more seldom. Nothing is made up.
-    fn unknown(id: String) -> Self {
-        Self { id, result: "unknown", listed: None }
+    fn unknown(wanted: Wanted) -> Self {
+        Self { wanted: Wanted { listed: None, ..wanted }, result: "unknown" }
     }
 
     /// The answer cannot be used: too large, or about something else.
-    fn refused(id: String) -> Self {
-        Self { id, result: "refused", listed: None }
+    fn refused(wanted: Wanted) -> Self {
+        Self { wanted, result: "refused" }
     }
 }
 
@@ -217,7 +241,7 @@ impl Run<'_> {
         self.account.frozen_before.map_or(start, |frozen| start.max(frozen))
     }
 
-    /// Calls that began between these and have not ended are asked for by their ids.
+    /// Calls that began between these and have not ended, or ended in two ways, are asked for by their ids.
     fn stuck_between(&self) -> (DateTime<Utc>, DateTime<Utc>) {
         let oldest = self.now - TimeDelta::days(i64::from(self.options.stuck_days));
         let oldest = self.account.frozen_before.map_or(oldest, |frozen| oldest.max(frozen));
@@ -245,11 +269,12 @@ impl Run<'_> {
         if checks.is_empty() {
             return Ok(());
         }
-        let (mut ids, mut results, mut listed) = (Vec::new(), Vec::new(), Vec::new());
-        for check in checks {
-            ids.push(check.id);
-            results.push(check.result);
-            listed.push(check.listed);
+        let (mut ids, mut results, mut listed, mut conflicts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for Check { wanted, result } in checks {
+            ids.push(wanted.id);
+            results.push(result);
+            listed.push(wanted.listed);
+            conflicts.push(wanted.conflict);
         }
         let pause_seconds = (f64::from(self.options.stuck_after_minutes) * 60.0).max(LEAST_PAUSE_SECONDS);
         sqlx::query_file!(
@@ -261,6 +286,7 @@ impl Run<'_> {
             &listed as &[Option<String>],
             self.now,
             pause_seconds,
+            &conflicts as &[Option<String>],
         )
         .execute(self.pool)
         .await?;

@@ -3186,10 +3186,13 @@ CREATE TABLE tally.provider_checks (
     first_checked_at timestamp with time zone NOT NULL,
     checked_at timestamp with time zone NOT NULL,
     next_check_at timestamp with time zone NOT NULL,
+    conflict text,
     CONSTRAINT provider_checks_checks_check CHECK ((checks > 0)),
     CONSTRAINT provider_checks_provider_check CHECK ((provider = ANY (ARRAY['bolna'::text, 'twilio'::text]))),
     CONSTRAINT provider_checks_result_check CHECK ((result = ANY (ARRAY['found'::text, 'unknown'::text, 'refused'::text])))
 );
+
+COMMENT ON COLUMN tally.provider_checks.conflict IS 'Digest of the contradicting ends when the provider was asked about them; another end is another conflict.';
 
 CREATE SEQUENCE tally.quarantine_seq
     START WITH 1
@@ -3693,6 +3696,8 @@ CREATE INDEX admin_audit_log_target_idx ON public.admin_audit_log USING btree (t
 CREATE INDEX agent_analytics_grain_idx ON public.agent_analytics USING btree (user_id, grain, bucket_start);
 
 CREATE INDEX calls_agent_started_at_idx ON public.calls USING btree (user_id, agent_id, started_at);
+
+CREATE INDEX calls_conflict_idx ON public.calls USING btree (user_id, started_at) WHERE (flags @> ARRAY['conflicting_terminals'::text]);
 
 CREATE INDEX calls_contact_idx ON public.calls USING btree (user_id, contact_id, started_at) WHERE (contact_id IS NOT NULL);
 

@@ -371,6 +371,7 @@ fn process_options(config: &Config) -> process_call_events::Options {
     let process = &config.process;
     process_call_events::Options {
         batch_events: process.batch_events,
+        batch_bytes: process.batch_bytes,
         batch_tenants: process.batch_tenants,
         twilio_wait_seconds: process.twilio_wait_seconds as f64,
         max_lane_claims: process.max_lane_claims,

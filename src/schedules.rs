@@ -1,7 +1,8 @@
 //! The schedules of the configuration, as the queue wants them.
 
 use anyhow::{Context, bail};
-use tallyline_queue::ScheduleSpec;
+use tallyline_jobs::Deps;
+use tallyline_queue::{Registry, ScheduleSpec};
 
 use crate::config::{Config, Schedule};
 
@@ -11,14 +12,19 @@ use crate::config::{Config, Schedule};
 /// When one names a job that does not exist, or a word that is no policy.
 pub fn specs(config: &Config) -> anyhow::Result<Vec<ScheduleSpec>> {
     let registry = tallyline_jobs::registry()?;
+    config.schedule.iter().map(|schedule| spec_of(schedule, &registry)).collect()
+}
+
+/// One of them.
+///
+/// # Errors
+/// As [`specs`].
+pub fn spec_of(schedule: &Schedule, registry: &Registry<Deps>) -> anyhow::Result<ScheduleSpec> {
     let known: Vec<&str> = registry.kinds().collect();
-    let specs = config.schedule.iter().map(|schedule| {
-        if !known.contains(&schedule.job.as_str()) {
-            bail!("schedule {}: there is no job \"{}\"; jobs are {}", schedule.name, schedule.job, known.join(", "));
-        }
-        spec(schedule).with_context(|| format!("schedule {}", schedule.name))
-    });
-    specs.collect()
+    if !known.contains(&schedule.job.as_str()) {
+        bail!("schedule {}: there is no job \"{}\"; jobs are {}", schedule.name, schedule.job, known.join(", "));
+    }
+    spec(schedule).with_context(|| format!("schedule {}", schedule.name))
 }
 
 fn spec(schedule: &Schedule) -> anyhow::Result<ScheduleSpec> {

@@ -39,11 +39,12 @@ pub struct Args {
     json: bool,
 }
 
-struct Tenant {
+/// A tenant and what its provider knows of us.
+pub(crate) struct Tenant {
     user_id: Uuid,
-    endpoint: String,
-    secret: String,
-    agent: String,
+    pub(crate) endpoint: String,
+    pub(crate) secret: String,
+    pub(crate) agent: String,
 }
 
 /// When the calls of each tenant were accepted, in order.
@@ -93,7 +94,7 @@ pub async fn run(args: Args) -> anyhow::Result<bool> {
     Ok(complete && refused == 0)
 }
 
-fn configuration(db: &TestDb, folder: &std::path::Path) -> anyhow::Result<Config> {
+pub(crate) fn configuration(db: &TestDb, folder: &std::path::Path) -> anyhow::Result<Config> {
     let mut config = config::load(&config::Overrides::default(), std::iter::empty())?;
     config.database.url.clone_from(&db.url);
     config.database.data_dir = folder.to_owned();
@@ -102,7 +103,7 @@ fn configuration(db: &TestDb, folder: &std::path::Path) -> anyhow::Result<Config
     Ok(config)
 }
 
-async fn provision(pool: &PgPool, config: &Config, count: usize) -> anyhow::Result<Vec<Tenant>> {
+pub(crate) async fn provision(pool: &PgPool, config: &Config, count: usize) -> anyhow::Result<Vec<Tenant>> {
     let key = sealing_key(config)?;
     let mut conn = pool.acquire().await?;
     let mut made = Vec::new();
@@ -161,7 +162,8 @@ async fn send(args: &Args, daemon: &Daemon, tenants: &Arc<Vec<Tenant>>, accepted
     Ok(refused)
 }
 
-fn body(tenant: &Tenant, n: usize, time: &str) -> String {
+/// The end of a new call.
+pub(crate) fn body(tenant: &Tenant, n: usize, time: &str) -> String {
     serde_json::json!({
         "id": Uuid::new_v4(), "agent_id": tenant.agent, "status": "completed", "created_at": time, "updated_at": time,
         "initiated_at": time, "conversation_duration": 5 + n % 300, "total_cost": 3.5,

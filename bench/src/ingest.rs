@@ -65,7 +65,7 @@ pub async fn run(args: Args) -> anyhow::Result<bool> {
 }
 
 /// The test server does not sync by default; durability is what is measured here.
-async fn fsync(db: &TestDb, on: bool) -> anyhow::Result<()> {
+pub(crate) async fn fsync(db: &TestDb, on: bool) -> anyhow::Result<()> {
     let change = if on { "ALTER SYSTEM SET fsync = on" } else { "ALTER SYSTEM RESET fsync" };
     sqlx::query(change).execute(&db.admin).await.context("fsync cannot be switched")?;
     sqlx::query("SELECT pg_reload_conf()").execute(&db.admin).await?;

@@ -42,6 +42,7 @@ async fn events_per_second(batch_events: i64, calls: usize) -> anyhow::Result<f6
     let events = fill(&db, calls).await?;
     let options = Options {
         batch_events,
+        batch_bytes: 16 << 20,
         batch_tenants: 16,
         twilio_wait_seconds: 900.0,
         max_lane_claims: 3,

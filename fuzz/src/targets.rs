@@ -69,7 +69,9 @@ pub fn analysis_body(body: &[u8]) {
 /// once however often it comes.
 pub fn event_holds(event: &Event) {
     let stored = serde_json::to_string(event).unwrap_or_default();
-    assert!(!holds_nul(&serde_json::from_str(&stored).unwrap_or_default()), "a NUL is kept");
+    // It is written in no other way; read again only where these letters may be something else.
+    let may_hold = stored.contains("\\u0000");
+    assert!(!may_hold || !holds_nul(&serde_json::from_str(&stored).unwrap_or_default()), "a NUL is kept");
     let read: Event = serde_json::from_str(&stored).unwrap_or_else(|error| panic!("not to be read back: {error}"));
     assert_eq!(&read, event);
     let fits = |text: &Option<String>, max: usize| text.as_ref().is_none_or(|text| text.chars().count() <= max);

@@ -35,16 +35,29 @@ pub(super) struct Assigned {
     pub(super) agents_by_number: HashMap<(Uuid, Uuid), Uuid>,
 }
 
-/// Twilio events that wait for a CallSid which the batch's executions name.
-pub(super) async fn waiting_for(tx: &mut PgConnection, intake: &Intake) -> Result<Vec<PendingId>, sqlx::Error> {
+/// Twilio events that wait for a CallSid which the batch's executions name, as many
+/// as have bodies of `room_bytes`; the others are left to the next batch.
+pub(super) async fn free_waiting(
+    tx: &mut PgConnection,
+    intake: &Intake,
+    room_bytes: i64,
+) -> Result<Vec<PendingId>, sqlx::Error> {
     let named = intake.parsed.iter().filter(|p| p.event.provider == Provider::Bolna);
     let (user_ids, sids): (Vec<Uuid>, Vec<String>) =
         named.flat_map(|p| named_sids(&p.event).map(|sid| (p.id.user_id, sid.clone()))).unzip();
     if sids.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = sqlx::query_file!("../sql/process/waiting_for_sids.sql", &user_ids, &sids).fetch_all(tx).await?;
-    Ok(rows.into_iter().map(|row| PendingId { user_id: row.user_id, inbox_id: row.inbox_id }).collect())
+    let rows = sqlx::query_file!("../sql/process/waiting_for_sids.sql", &user_ids, &sids, room_bytes)
+        .fetch_all(&mut *tx)
+        .await?;
+    let (fitting, others): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.fits);
+    if !others.is_empty() {
+        let (user_ids, inbox_ids): (Vec<Uuid>, Vec<i64>) =
+            others.into_iter().map(|row| (row.user_id, row.inbox_id)).unzip();
+        sqlx::query_file!("../sql/process/wake_events.sql", &user_ids, &inbox_ids).execute(tx).await?;
+    }
+    Ok(fitting.into_iter().map(|row| PendingId { user_id: row.user_id, inbox_id: row.inbox_id }).collect())
 }
 
 /// Files each event under its call; moves those that cannot be to `quarantined`

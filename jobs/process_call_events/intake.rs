@@ -27,6 +27,8 @@ pub(super) struct Intake {
     pub(super) quarantined: Vec<QuarantineRow>,
     /// Twilio events and the CallSid that they wait for.
     pub(super) waiting: Vec<(PendingId, String)>,
+    /// Of the bodies that were fetched.
+    pub(super) bytes: i64,
 }
 
 impl Intake {
@@ -75,10 +77,12 @@ impl Intake {
     }
 }
 
-/// Fetches and parses the given events, if still pending.
-pub(super) async fn fetch(tx: &mut PgConnection, ids: &[PendingId]) -> Result<Intake, sqlx::Error> {
+/// Fetches and parses the given events, if still pending: as many as have bodies of
+/// `max_bytes` together, but one at least.
+pub(super) async fn fetch(tx: &mut PgConnection, ids: &[PendingId], max_bytes: i64) -> Result<Intake, sqlx::Error> {
     let (user_ids, inbox_ids) = arrays(ids);
-    let rows = sqlx::query_file!("../sql/process/fetch_events.sql", &user_ids, &inbox_ids).fetch_all(tx).await?;
+    let rows =
+        sqlx::query_file!("../sql/process/fetch_events.sql", &user_ids, &inbox_ids, max_bytes).fetch_all(tx).await?;
     let mut intake = Intake::default();
     for row in rows {
         let id = PendingId { user_id: row.user_id, inbox_id: row.inbox_id };
@@ -92,6 +96,7 @@ pub(super) async fn fetch(tx: &mut PgConnection, ids: &[PendingId]) -> Result<In
             wait_key: None,
             received_at: row.received_at,
         };
+        intake.bytes += row.body.as_ref().map_or(0, |body| i64::try_from(body.len()).unwrap_or(i64::MAX));
         let parsed = match &row.body {
             Some(body) => parse(&row.provider, body, row.received_at, &row.body_sha256),
             None => Err(("body_stripped", "the raw body is past its retention".to_owned())),
@@ -168,7 +173,9 @@ pub(super) async fn quarantine_unparsed(
     detail: &str,
 ) -> Result<usize, sqlx::Error> {
     let (user_ids, inbox_ids) = arrays(&[id]);
-    let rows = sqlx::query_file!("../sql/process/fetch_events.sql", &user_ids, &inbox_ids).fetch_all(&mut *tx).await?;
+    let rows = sqlx::query_file!("../sql/process/fetch_events.sql", &user_ids, &inbox_ids, i64::MAX)
+        .fetch_all(&mut *tx)
+        .await?;
     let rows: Vec<QuarantineRow> = rows
         .into_iter()
         .map(|row| QuarantineRow {

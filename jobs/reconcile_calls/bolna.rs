@@ -16,8 +16,11 @@ use serde_json::Value;
 use tallyline_model::{StatusClass, agent_ref, parse_bolna};
 
 use super::failure::Failure;
-use super::inbox::Gathered;
-use super::{BATCH, Check, MAX_WINDOW_HOURS, Run};
+use super::inbox::{ENDPOINT, Gathered};
+use super::{BATCH, Check, MAX_WINDOW_HOURS, Run, Wanted};
+
+/// Statuses that end an execution, or a dial of it.
+const ENDS: [&str; 8] = ["completed", "no-answer", "busy", "failed", "error", "balance-low", "canceled", "stopped"];
 
 /// The largest page that the list gives.
 const PAGE_SIZE: &str = "50";
@@ -36,7 +39,7 @@ const MAX_PAGES: usize = 20_000;
 
 type Window = (DateTime<Utc>, DateTime<Utc>);
 
-/// Reads the list from the watermark on, then asks for calls that have not ended.
+/// Reads the list from the watermark on, then asks for calls that have not ended, or in two ways.
 pub(super) async fn reconcile(run: &Run<'_>) -> Result<(), Failure> {
     let listed = read_list(run).await;
     // A list that cannot be read to its end says nothing about single executions.
@@ -44,6 +47,7 @@ pub(super) async fn reconcile(run: &Run<'_>) -> Result<(), Failure> {
         return listed;
     }
     fetch_stuck(run).await?;
+    fetch_conflicts(run).await?;
     run.forget_known().await?;
     listed
 }
@@ -230,7 +234,8 @@ async fn fetch_listed(run: &Run<'_>, items: &[Listed]) -> Result<(), Failure> {
         })
         .collect();
     let lacking = items.iter().filter(|item| known.get(&item.id).is_none_or(|known| known.lacks(item)));
-    fetch(run, lacking.map(|item| (item.id.clone(), Some(item.summary()))).collect()).await
+    let wanted = |item: &Listed| Wanted { listed: Some(item.summary()), ..Wanted::stuck(item.id.clone()) };
+    fetch(run, lacking.map(wanted).collect()).await
 }
 
 async fn fetch_stuck(run: &Run<'_>) -> Result<(), Failure> {
@@ -249,29 +254,51 @@ async fn fetch_stuck(run: &Run<'_>) -> Result<(), Failure> {
         if rows.is_empty() {
             return Ok(());
         }
-        fetch(run, rows.into_iter().map(|row| (row.r#ref, None)).collect()).await?;
+        fetch(run, rows.into_iter().map(|row| Wanted::stuck(row.r#ref)).collect()).await?;
     }
 }
 
-/// Fetches executions by id, with what was listed of them, and stores their bodies. What was
-/// fetched before a failure is stored all the same.
-async fn fetch(run: &Run<'_>, wanted: Vec<(String, Option<String>)>) -> Result<(), Failure> {
+/// What is noted is not selected again, so this ends.
+async fn fetch_conflicts(run: &Run<'_>) -> Result<(), Failure> {
+    let (oldest, latest) = run.stuck_between();
+    loop {
+        let rows = sqlx::query_file!(
+            "../sql/reconcile/conflict_executions.sql",
+            run.account.user_id,
+            oldest,
+            latest,
+            BATCH,
+            &ENDS as &[&str],
+            ENDPOINT
+        )
+        .fetch_all(run.pool)
+        .await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        fetch(run, rows.into_iter().map(|row| Wanted::conflict(row.r#ref, row.ends)).collect()).await?;
+    }
+}
+
+/// Fetches executions by id and stores their bodies. What was fetched before a failure is
+/// stored all the same.
+async fn fetch(run: &Run<'_>, wanted: Vec<Wanted>) -> Result<(), Failure> {
     let (mut gathered, mut checks) = (Gathered::default(), Vec::new());
     let mut failed = None;
-    for (id, listed) in wanted {
-        let url = run.client.url(&["executions", &id], &[])?;
+    for wanted in wanted {
+        let url = run.client.url(&["executions", &wanted.id], &[])?;
         match run.client.get(&url).await {
-            Ok(body) if is_of(run, &body, &id) => {
-                checks.push(Check { listed, ..Check::found(id) });
+            Ok(body) if is_of(run, &body, &wanted.id) => {
+                checks.push(Check::found(wanted));
                 if gathered.add(body) {
                     run.store(&mut gathered).await?;
                 }
             }
-            Ok(_) => checks.push(Check { listed, ..Check::refused(id) }),
-            Err(Failure::NotFound) => checks.push(Check::unknown(id)),
+            Ok(_) => checks.push(Check::refused(wanted)),
+            Err(Failure::NotFound) => checks.push(Check::unknown(wanted)),
             Err(Failure::TooLarge) => {
                 run.count_oversized();
-                checks.push(Check { listed, ..Check::refused(id) });
+                checks.push(Check::refused(wanted));
             }
             Err(failure) => {
                 failed = Some(failure);
@@ -293,6 +320,11 @@ fn is_of(run: &Run<'_>, body: &[u8], id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_ends_are_the_model_s() {
+        assert!(ENDS.iter().all(|status| StatusClass::of(status) == StatusClass::Terminal));
+    }
 
     fn at(text: &str) -> DateTime<Utc> {
         text.parse().unwrap()

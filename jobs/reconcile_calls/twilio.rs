@@ -17,8 +17,8 @@ use serde_json::Value;
 use tallyline_model::parse_twilio;
 
 use super::failure::Failure;
-use super::inbox::Gathered;
-use super::{BATCH, Check, Run};
+use super::inbox::{ENDPOINT, Gathered};
+use super::{BATCH, Check, Run, Wanted};
 
 /// Statuses that end a call at Twilio.
 pub(super) const ENDS: [&str; 5] = ["busy", "canceled", "completed", "failed", "no-answer"];
@@ -31,13 +31,14 @@ const MAX_PAGES: usize = 20_000;
 
 const API: &str = "2010-04-01";
 
-/// Reads the list from the watermark on, then asks for calls whose end Twilio has not told.
+/// Reads the list from the watermark on, then asks for calls whose end Twilio has not told, or in two ways.
 pub(super) async fn reconcile(run: &Run<'_>) -> Result<(), Failure> {
     let listed = read_list(run).await;
     if listed.as_ref().is_err_and(|failure| !failure.is_of_the_list()) {
         return listed;
     }
     fetch_stuck(run).await?;
+    fetch_conflicts(run).await?;
     run.forget_known().await?;
     listed
 }
@@ -171,31 +172,53 @@ async fn fetch_stuck(run: &Run<'_>) -> Result<(), Failure> {
         if rows.is_empty() {
             return Ok(());
         }
-        fetch(run, rows.into_iter().map(|row| row.r#ref).collect()).await?;
+        fetch(run, rows.into_iter().map(|row| Wanted::stuck(row.r#ref)).collect()).await?;
     }
 }
 
-async fn fetch(run: &Run<'_>, sids: Vec<String>) -> Result<(), Failure> {
+/// What is noted is not selected again, so this ends.
+async fn fetch_conflicts(run: &Run<'_>) -> Result<(), Failure> {
+    let (oldest, latest) = run.stuck_between();
+    loop {
+        let rows = sqlx::query_file!(
+            "../sql/reconcile/conflict_sids.sql",
+            run.account.user_id,
+            oldest,
+            latest,
+            BATCH,
+            &ENDS as &[&str],
+            ENDPOINT
+        )
+        .fetch_all(run.pool)
+        .await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        fetch(run, rows.into_iter().map(|row| Wanted::conflict(row.r#ref, row.ends)).collect()).await?;
+    }
+}
+
+async fn fetch(run: &Run<'_>, wanted: Vec<Wanted>) -> Result<(), Failure> {
     let account = run.account.account_sid.as_deref().unwrap_or_default();
     let (mut gathered, mut checks) = (Gathered::default(), Vec::new());
     let mut failed = None;
-    for sid in sids {
-        let url = run.client.url(&[API, "Accounts", account, "Calls", &format!("{sid}.json")], &[])?;
+    for wanted in wanted {
+        let url = run.client.url(&[API, "Accounts", account, "Calls", &format!("{}.json", wanted.id)], &[])?;
         match run.client.get(&url).await {
             Ok(body) => match serde_json::from_slice::<CallRecord>(&body) {
-                Ok(record) if record.sid == sid && record.account_sid == account => {
+                Ok(record) if record.sid == wanted.id && record.account_sid == account => {
                     // One that still runs, as far as Twilio shows, is asked for again later.
                     if record.is_end(run) && gathered.add(record.to_form()) {
                         run.store(&mut gathered).await?;
                     }
-                    checks.push(Check::found(sid));
+                    checks.push(Check::found(wanted));
                 }
-                _ => checks.push(Check::refused(sid)),
+                _ => checks.push(Check::refused(wanted)),
             },
-            Err(Failure::NotFound) => checks.push(Check::unknown(sid)),
+            Err(Failure::NotFound) => checks.push(Check::unknown(wanted)),
             Err(Failure::TooLarge) => {
                 run.count_oversized();
-                checks.push(Check::refused(sid));
+                checks.push(Check::refused(wanted));
             }
             Err(failure) => {
                 failed = Some(failure);

@@ -7,7 +7,7 @@ FROM tally.provider_accounts a
 JOIN public.users u ON u.id = a.user_id
 LEFT JOIN (
     SELECT user_id, provider, count(*) FILTER (WHERE result = 'unknown') AS unknown, count(*) FILTER (WHERE result = 'refused') AS refused
-    FROM tally.provider_checks GROUP BY user_id, provider
+    FROM tally.provider_checks WHERE conflict IS NULL GROUP BY user_id, provider
 ) c ON c.user_id = a.user_id AND c.provider = a.provider
 ORDER BY a.disabled_at IS NOT NULL, coalesce(a.reconciled_until, a.created_at), a.user_id, a.provider
 LIMIT $1

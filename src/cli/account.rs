@@ -16,8 +16,6 @@ const MOST: i64 = 10_000;
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// Add an account; prints a link that sets its password
-    ///
-    /// Example: tallyline account add --email ops@example.com --name Ops --role admin
     Add {
         #[arg(long)]
         email: String,
@@ -26,6 +24,9 @@ pub(super) enum Command {
         /// user reads its own tenant, admin runs the pipeline, super_admin makes accounts
         #[arg(long, default_value = "user")]
         role: Role,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// The accounts
     List {
@@ -34,7 +35,12 @@ pub(super) enum Command {
         json: bool,
     },
     /// Make a link that sets the password of an account; one made before is void
-    Link { email: String },
+    Link {
+        email: String,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Give an account another role
     Role { email: String, role: Role },
     /// Close an account: its sessions end and nobody signs in to it
@@ -42,8 +48,6 @@ pub(super) enum Command {
     /// Open an account that was closed
     Open { email: String },
     /// Make a token for a program; it is printed this once
-    ///
-    /// Example: tallyline account add-token ops@example.com --name reports --days 90
     AddToken {
         email: String,
         /// What it is for
@@ -55,6 +59,9 @@ pub(super) enum Command {
         /// Days that it is good; without, until it is revoked
         #[arg(long, value_parser = clap::value_parser!(i32).range(1..=3650))]
         days: Option<i32>,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// The tokens of an account
     Tokens {
@@ -71,14 +78,14 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outc
     let database = Database::open(&config).await?;
     let pool = database.pool(&config).await?;
     match command {
-        Command::Add { email, name, role } => add(&config, &pool, &email, &name, role).await?,
+        Command::Add { email, name, role, json } => add(&config, &pool, (&email, &name), role, json).await?,
         Command::List { json } => list(&pool, json).await?,
-        Command::Link { email } => link(&config, &pool, &email).await?,
+        Command::Link { email, json } => link(&config, &pool, &email, json).await?,
         Command::Role { email, role } => change(&pool, &email, Some(role), None).await?,
         Command::Close { email } => change(&pool, &email, None, Some(false)).await?,
         Command::Open { email } => change(&pool, &email, None, Some(true)).await?,
-        Command::AddToken { email, name, may_change, days } => {
-            add_token(&pool, &email, &name, may_change, days).await?;
+        Command::AddToken { email, name, may_change, days, json } => {
+            add_token(&pool, (&email, &name), may_change, days, json).await?;
         }
         Command::Tokens { email, json } => tokens(&pool, &email, json).await?,
         Command::RevokeToken { email, token } => revoke(&pool, &email, token).await?,
@@ -93,7 +100,13 @@ async fn known(pool: &sqlx::PgPool, email: &str) -> anyhow::Result<Uuid> {
     Ok(found.ok_or_else(|| NotFound(format!("no account has the e-mail address {email}")))?.0)
 }
 
-async fn add(config: &Config, pool: &sqlx::PgPool, email: &str, name: &str, role: Role) -> anyhow::Result<()> {
+async fn add(
+    config: &Config,
+    pool: &sqlx::PgPool,
+    (email, name): (&str, &str),
+    role: Role,
+    json: bool,
+) -> anyhow::Result<()> {
     let settings = SettingsHandle::load(pool).await?.current();
     let mut tx = pool.begin().await?;
     let user_id = people::add(&mut tx, email, name, role).await?;
@@ -101,22 +114,36 @@ async fn add(config: &Config, pool: &sqlx::PgPool, email: &str, name: &str, role
     trail::record(&mut tx, "account.add", ("account", user_id.to_string()), user_id, json!({ "role": role.as_str() }))
         .await?;
     tx.commit().await?;
-    println!("account {user_id}\n{}", told(config, &link, settings.password_reset_token_expiry_hours));
+    let hours = settings.password_reset_token_expiry_hours;
+    if json {
+        println!("{}", json!({ "account": user_id, "link": address(config, &link), "good_for_hours": hours }));
+    } else {
+        println!("account {user_id}\n{}", told(config, &link, hours));
+    }
     Ok(())
 }
 
 fn told(config: &Config, link: &str, hours: i32) -> String {
-    format!("password {}/password/{link}   (good once, for {hours} h)", config.public_origin())
+    format!("password {}   (good once, for {hours} h)", address(config, link))
 }
 
-async fn link(config: &Config, pool: &sqlx::PgPool, email: &str) -> anyhow::Result<()> {
+fn address(config: &Config, link: &str) -> String {
+    format!("{}/password/{link}", config.public_origin())
+}
+
+async fn link(config: &Config, pool: &sqlx::PgPool, email: &str, json: bool) -> anyhow::Result<()> {
     let user_id = known(pool, email).await?;
     let settings = SettingsHandle::load(pool).await?.current();
     let mut tx = pool.begin().await?;
     let link = accounts::make_link(&mut tx, &settings, user_id).await?;
     trail::record(&mut tx, "account.link", ("account", user_id.to_string()), user_id, json!({})).await?;
     tx.commit().await?;
-    println!("{}", told(config, &link, settings.password_reset_token_expiry_hours));
+    let hours = settings.password_reset_token_expiry_hours;
+    if json {
+        println!("{}", json!({ "account": user_id, "link": address(config, &link), "good_for_hours": hours }));
+    } else {
+        println!("{}", told(config, &link, hours));
+    }
     Ok(())
 }
 
@@ -152,10 +179,10 @@ async fn list(pool: &sqlx::PgPool, json: bool) -> anyhow::Result<()> {
 
 async fn add_token(
     pool: &sqlx::PgPool,
-    email: &str,
-    name: &str,
+    (email, name): (&str, &str),
     may_change: bool,
     days: Option<i32>,
+    json: bool,
 ) -> anyhow::Result<()> {
     let user_id = known(pool, email).await?;
     let mut tx = pool.begin().await?;
@@ -163,7 +190,11 @@ async fn add_token(
     let details = json!({ "name": name, "may_change": may_change, "days": days });
     trail::record(&mut tx, "api_token.add", ("api_token", id.to_string()), user_id, details).await?;
     tx.commit().await?;
-    println!("token {id}\n{token}");
+    if json {
+        println!("{}", json!({ "id": id, "token": token }));
+    } else {
+        println!("token {id}\n{token}");
+    }
     Ok(())
 }
 

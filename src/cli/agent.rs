@@ -19,6 +19,9 @@ pub(super) enum Command {
         bolna_agent_id: String,
         #[arg(long)]
         name: String,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// The agents of a tenant
     List {
@@ -34,12 +37,15 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outc
     let pool = database.pool(&config).await?;
     let mut tx = pool.begin().await?;
     match command {
-        Command::Add { tenant, bolna_agent_id, name } => {
+        Command::Add { tenant, bolna_agent_id, name, json } => {
             let id = tenants::add_agent(&mut tx, tenant, &bolna_agent_id, &name).await?;
             let details = json!({ "bolna_agent_id": bolna_agent_id, "name": name });
             trail::record(&mut tx, "agent.add", ("agent", id.to_string()), tenant, details).await?;
             tx.commit().await?;
-            println!("agent {id}");
+            match json {
+                true => println!("{}", json!({ "agent": id })),
+                false => println!("agent {id}"),
+            }
         }
         Command::List { tenant, json } => {
             let agents = tenants::list_agents(&mut tx, tenant).await?;

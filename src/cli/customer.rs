@@ -29,6 +29,9 @@ pub(super) enum Command {
         sales_rep: Option<String>,
         #[arg(long)]
         notes: Option<String>,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Customers with what they have come to, calls in history included
     List {
@@ -53,7 +56,7 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outc
     let pool = database.pool(&config).await?;
     let mut tx = pool.begin().await?;
     match command {
-        Command::Convert { tenant, contact, phone, source, sales_rep, notes } => {
+        Command::Convert { tenant, contact, phone, source, sales_rep, notes, json } => {
             let key = match contact {
                 Some(id) => ContactKey::Id(id),
                 None => ContactKey::Phone(phone.unwrap_or_default()),
@@ -63,7 +66,10 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outc
             let customer = customers::convert(&mut tx, tenant, &key, &conversion).await?;
             let resource = ("customer", customer.id.to_string());
             trail::record(&mut tx, "customer.convert", resource, tenant, details).await?;
-            println!("customer {} of contact {}", customer.reference, customer.contact_id);
+            match json {
+                true => println!("{}", json!({ "customer": customer.reference, "contact": customer.contact_id })),
+                false => println!("customer {} of contact {}", customer.reference, customer.contact_id),
+            }
         }
         Command::List { tenant, json } => print(&customers::list(&mut tx, tenant).await?, json),
         Command::SetStatus { tenant, reference, status } => {

@@ -73,6 +73,9 @@ pub(super) struct Add {
     /// The call that it comes from
     #[arg(long)]
     call: Option<Uuid>,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outcome> {
@@ -87,7 +90,7 @@ pub(super) async fn run(config: Config, command: Command) -> anyhow::Result<Outc
 async fn execute(pool: &PgPool, command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Add(add) => {
-            let (tenant, date) = (add.tenant, add.date);
+            let (tenant, date, json) = (add.tenant, add.date, add.json);
             let new = NewFollowUp {
                 phone: add.phone,
                 email: add.email,
@@ -102,7 +105,10 @@ async fn execute(pool: &PgPool, command: Command) -> anyhow::Result<Outcome> {
             let details = json!({ "date": date, "call_id": new.call_id });
             trail::record(&mut tx, "follow_up.add", ("follow_up", id.to_string()), tenant, details).await?;
             tx.commit().await?;
-            println!("follow-up {id}");
+            match json {
+                true => println!("{}", json!({ "follow_up": id })),
+                false => println!("follow-up {id}"),
+            }
         }
         Command::List { tenant, status, limit, json } => {
             let mut connection = pool.acquire().await?;

@@ -2,20 +2,30 @@
 //!
 //! Exit codes: 0 fine, 1 problems were found, 2 wrong usage or configuration,
 //! 3 something needed cannot be reached, 4 refused.
+//!
+//! Every command has examples in its help ([`examples`]), and what prints data
+//! takes `--json`; a test walks the tree of commands and `docs/cli.md` shows it.
 
 mod account;
 mod agent;
 mod analyses;
 mod announce;
 mod backfill;
+mod completions;
+mod config;
 mod context;
 mod credits;
 mod customer;
 mod db;
 mod demo;
+mod desk;
+mod doctor;
+mod examples;
+mod exit;
 mod follow_up;
 mod inbox;
 mod jobs;
+mod manual;
 mod migrate;
 mod names;
 mod notify;
@@ -39,14 +49,14 @@ mod verify;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::config::{self, ConfigError, Overrides};
+use crate::config::{Config, ConfigError, Loaded, Overrides, load_all, ranges, reload_on_hangup};
 use crate::telemetry;
 
 /// Exact analytics from the webhooks of an AI voice-calling platform.
 #[derive(Debug, Parser)]
-#[command(name = "tallyline", version, max_term_width = 100)]
+#[command(name = "tallyline", version, max_term_width = 100, before_help = examples::PROGRAM)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -57,7 +67,7 @@ struct Cli {
 /// Options of every command; each overrides a key of the configuration.
 #[derive(Debug, clap::Args)]
 struct Global {
-    /// Configuration file [default: tallyline.toml, if there is one]
+    /// Configuration file [default: tallyline.toml here, else /etc/tallyline/config.toml]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// PostgreSQL to use instead of the embedded one (also: DATABASE_URL)
@@ -133,9 +143,18 @@ enum Command {
     Inbox(inbox::Command),
     /// What waits, what lags, what failed, on one screen
     Status(status::Args),
+    /// Look at everything; say what is wrong, what it means and the command that mends it
+    Doctor(doctor::Args),
+    /// The configuration in force, and whether it can be used
+    #[command(subcommand)]
+    Config(config::Command),
     /// The embedded database server
     #[command(subcommand)]
     Db(db::Command),
+    /// Print what makes a shell complete commands and options
+    Completions(completions::Args),
+    /// Print the manual page, or write one for every command
+    Man(manual::Args),
 }
 
 /// How a command ended that could do its work.
@@ -160,9 +179,25 @@ struct NotFound(String);
 #[error("{0}")]
 struct WrongUsage(&'static str);
 
+/// The program's command line, with the examples of every command.
+pub fn command() -> clap::Command {
+    examples::with_examples(Cli::command())
+}
+
+/// Whether these are arguments of the program, its name first; for what is written
+/// in documents and in the reports of `doctor`.
+///
+/// # Errors
+/// What clap says.
+pub fn parse(arguments: &[&str]) -> Result<(), clap::Error> {
+    // Unlike a command that `--help` ends, one with all arguments has a type.
+    command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches)).map(drop)
+}
+
 /// Parses the command line, runs the command, says what went wrong.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let parsed = command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = parsed.unwrap_or_else(|error| error.exit());
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -175,7 +210,7 @@ pub fn main() -> ExitCode {
         Ok(Outcome::ProblemsFound) => ExitCode::from(1),
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::from(exit_code(&error))
+            ExitCode::from(exit::code(&error))
         }
     }
 }
@@ -188,13 +223,45 @@ async fn execute(cli: Cli) -> anyhow::Result<Outcome> {
         pg_bin: cli.global.pg_bin,
         listen: cli.global.listen,
     };
-    let mut config = config::load(&overrides, environment())?;
-    if !matches!(cli.command, Command::Run(_)) && config.log.level == "info" {
+    // These work with a configuration that cannot be used, or with none.
+    let command = match cli.command {
+        Command::Completions(args) => return completions::run(&args),
+        Command::Man(args) => return manual::run(&args),
+        Command::Config(command) => return config::run(&overrides, environment(), command),
+        Command::Doctor(args) => return doctor::run(load_all(&overrides, environment())?, args).await,
+        command => command,
+    };
+    let loaded = load_all(&overrides, environment())?;
+    if !loaded.problems.is_empty() {
+        return Err(ConfigError { problems: loaded.problems }.into());
+    }
+    if let Command::Run(args) = command {
+        return start(overrides, loaded, args).await;
+    }
+    let mut config = loaded.config;
+    if config.log.level == "info" {
         // What a daemon does is worth a line; a command's result is on its output.
         config.log.level = "warn".to_owned();
     }
     telemetry::logs::init(&config.log)?;
-    match cli.command {
+    dispatch(config, command).await
+}
+
+/// The daemon, which must not start with values that make no sense, and which
+/// reads its configuration again at SIGHUP.
+async fn start(overrides: Overrides, loaded: Loaded, args: run::Args) -> anyhow::Result<Outcome> {
+    let problems = ranges(&loaded.config);
+    if !problems.is_empty() {
+        return Err(ConfigError { problems }.into());
+    }
+    let config = loaded.config.clone();
+    telemetry::logs::init(&config.log)?;
+    reload_on_hangup(overrides, environment, loaded)?;
+    run::run(config, args).await
+}
+
+async fn dispatch(config: Config, command: Command) -> anyhow::Result<Outcome> {
+    match command {
         Command::Demo(args) => demo::run(config, args).await,
         Command::Run(args) => run::run(config, args).await,
         Command::Migrate(args) => migrate::run(config, args).await,
@@ -217,66 +284,14 @@ async fn execute(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Inbox(command) => inbox::run(config, command).await,
         Command::Status(args) => status::run(config, args).await,
         Command::Db(command) => db::run(config, command).await,
+        // Done before there was a configuration.
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => manual::run(&args),
+        Command::Config(_) | Command::Doctor(_) => Ok(Outcome::Fine),
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is where the configuration is read")]
 fn environment() -> std::env::Vars {
     std::env::vars()
-}
-
-/// Which of the documented codes an error means.
-fn exit_code(error: &anyhow::Error) -> u8 {
-    use tallyline_db::{MigrateError, PoolError};
-    use tallyline_jobs::backfill::BackfillError;
-
-    use crate::accounts::people::PeopleError;
-    use crate::tenants::TenantError;
-    use tallyline_jobs::notify::NotifyError;
-    use tallyline_jobs::provider_accounts::AccountError;
-    use tallyline_queue::QueueError;
-    for cause in error.chain() {
-        if cause.is::<ConfigError>()
-            || cause.is::<WrongUsage>()
-            || cause.is::<NotFound>()
-            || matches!(cause.downcast_ref(), Some(PeopleError::Invalid(_) | PeopleError::Unknown))
-            || cause.is::<settings::Unusable>()
-            || cause.is::<names::NotThere>()
-            || matches!(
-                cause.downcast_ref(),
-                Some(QueueError::UnknownKind(_) | QueueError::Payload { .. } | QueueError::Place)
-            )
-            || cause.downcast_ref().is_some_and(TenantError::is_wrong_usage)
-            || cause.downcast_ref().is_some_and(NotifyError::is_wrong_usage)
-            || matches!(cause.downcast_ref(), Some(BackfillError::UnknownTenant(_) | BackfillError::UnknownBackfill(_)))
-            || cause.downcast_ref().is_some_and(AccountError::is_wrong_usage)
-            || matches!(cause.downcast_ref(), Some(QueueError::UnknownSchedule { .. }))
-        {
-            return 2;
-        }
-        if cause.is::<Refused>()
-            || matches!(cause.downcast_ref(), Some(PeopleError::Taken | PeopleError::Last))
-            || cause.downcast_ref().is_some_and(TenantError::is_refusal)
-            || matches!(cause.downcast_ref(), Some(BackfillError::NotNow(_)))
-        {
-            return 4;
-        }
-        if matches!(cause.downcast_ref(), Some(PoolError::Privileged { .. } | PoolError::RoleMissing { .. }))
-            || matches!(
-                cause.downcast_ref(),
-                Some(MigrateError::RolesMissing { .. } | MigrateError::ForeignTables { .. })
-            )
-        {
-            return 4;
-        }
-        if cause.is::<tallyline_db::EmbeddedError>() || is_unreachable(cause) {
-            return 3;
-        }
-    }
-    1
-}
-
-fn is_unreachable(cause: &(dyn std::error::Error + 'static)) -> bool {
-    matches!(cause.downcast_ref(), Some(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Tls(_)))
-        || cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused)
 }

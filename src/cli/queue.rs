@@ -18,17 +18,7 @@ use crate::dashboard::format::duration;
 /// Between two looks at a queue that is being drained.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-const EXAMPLES: &str = "\
-Examples:
-  tallyline queue list
-  tallyline queue pause reconcile --reason 'Bolna is down'
-  tallyline queue pause --kind reconcile_calls --reason 'Bolna is down'
-  tallyline queue drain default --timeout 10m && deploy && tallyline queue resume default
-  tallyline queue cap default 2          two jobs of each tenant at once, over all processes
-  tallyline queue workers";
-
 #[derive(Debug, clap::Subcommand)]
-#[command(after_help = EXAMPLES)]
 pub(super) enum Command {
     /// Every queue: what waits and runs, what is paused, who serves it
     List {

@@ -40,6 +40,9 @@ pub(super) enum Command {
         /// Secret to use, read from standard input, instead of a random one
         #[arg(long)]
         from_stdin: bool,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Let a provider send from these addresses only; each must be named again
     AllowIps {
@@ -160,7 +163,7 @@ async fn change(config: &Config, pool: &sqlx::PgPool, command: Command) -> anyho
             tenant_analysis::run(&mut tx, || sealing_key(config), read_secret, command).await?;
             tx.commit().await?;
         }
-        Command::RotateSecret { tenant, provider, overlap_hours, from_stdin } => {
+        Command::RotateSecret { tenant, provider, overlap_hours, from_stdin, json } => {
             let provider = parse_provider(&provider)?;
             let supplied = if from_stdin { Some(read_secret()?) } else { None };
             let overlap = Duration::from_secs(overlap_hours.saturating_mul(3600));
@@ -171,7 +174,7 @@ async fn change(config: &Config, pool: &sqlx::PgPool, command: Command) -> anyho
             let details = json!({ "provider": provider.as_str(), "overlap_hours": overlap_hours });
             trail::record(&mut tx, "endpoint.rotate_secret", resource, tenant, details).await?;
             tx.commit().await?;
-            print_created(config, tenant, &[endpoint], false);
+            print_created(config, tenant, &[endpoint], json);
         }
         Command::AllowIps { tenant, provider, addresses, any } => {
             let provider = parse_provider(&provider)?;

@@ -1,20 +1,30 @@
-//! Layers: compiled-in defaults, a file, the environment, flags.
+//! Layers: compiled-in defaults, a file, the environment, flags. Each later one
+//! overrides the earlier; where every value came from is kept.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::Config;
+use super::environment;
+use super::file;
+use super::keys;
+use super::origin::Origin;
+use super::problem::{ConfigError, Problem};
+use super::{Config, check};
 
 /// The defaults, and the documentation of every key.
 pub const DEFAULTS: &str = include_str!("../../config.toml");
 
-const ENV_PREFIX: &str = "TALLYLINE_";
+pub(super) const ENV_PREFIX: &str = "TALLYLINE_";
+
+/// Read when no file is named, the first that there is.
+const USUAL_FILES: [&str; 2] = ["tallyline.toml", "/etc/tallyline/config.toml"];
 
 /// What the command line sets; the strongest layer.
 #[derive(Debug, Default, Clone)]
 pub struct Overrides {
-    /// A file to read instead of `tallyline.toml` in the working directory.
+    /// A file to read instead of the usual ones.
     pub file: Option<PathBuf>,
     pub database_url: Option<String>,
     pub data_dir: Option<PathBuf>,
@@ -22,168 +32,196 @@ pub struct Overrides {
     pub listen: Option<String>,
 }
 
-/// Why the configuration cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    #[error("cannot read the configuration file {path}: {source}")]
-    Read { path: PathBuf, source: std::io::Error },
-    #[error("{origin}: {message}")]
-    Invalid { origin: String, message: String },
+/// One value that some layer sets.
+#[derive(Debug, Clone)]
+pub(super) struct Setting {
+    pub(super) area: String,
+    /// Empty for the list of schedules, which is set as a whole.
+    pub(super) key: String,
+    /// Of a free table.
+    pub(super) entry: Option<String>,
+    pub(super) value: Value,
+    pub(super) origin: Origin,
 }
 
-/// Merges the layers and checks the result.
-///
-/// `environment` is the process's environment, passed in so that tests need
-/// not change their own.
-///
-/// # Errors
-/// When a file cannot be read, a key is unknown, or a value does not fit.
-pub fn load(
-    overrides: &Overrides,
-    environment: impl IntoIterator<Item = (String, String)>,
-) -> Result<Config, ConfigError> {
-    let mut merged = parse(DEFAULTS, "built-in defaults")?;
-    let mut origin = "configuration".to_owned();
-    if let Some(path) = config_file(overrides) {
-        let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
-        origin = path.display().to_string();
-        merge(&mut merged, parse(&text, &origin)?);
+impl Setting {
+    /// As messages and `config show` name it.
+    pub(super) fn name(&self) -> String {
+        let parts = [Some(self.area.as_str()), Some(self.key.as_str()), self.entry.as_deref()];
+        parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".")
     }
-    apply_environment(&mut merged, environment)?;
-    apply_overrides(&mut merged, overrides);
-    Value::Table(merged)
-        .try_into()
-        .map_err(|error: toml::de::Error| ConfigError::Invalid { origin, message: error.message().to_owned() })
-}
 
-fn config_file(overrides: &Overrides) -> Option<PathBuf> {
-    overrides.file.clone().or_else(|| {
-        let default = Path::new("tallyline.toml");
-        default.exists().then(|| default.to_path_buf())
-    })
-}
-
-fn parse(text: &str, origin: &str) -> Result<Table, ConfigError> {
-    text.parse::<Table>()
-        .map_err(|error| ConfigError::Invalid { origin: origin.to_owned(), message: error.to_string() })
-}
-
-/// Tables are merged key by key; everything else, lists too, is replaced.
-fn merge(base: &mut Table, over: Table) {
-    for (key, value) in over {
-        match (base.get_mut(&key), value) {
-            (Some(Value::Table(inner)), Value::Table(value)) => merge(inner, value),
-            (_, value) => {
-                base.insert(key, value);
+    /// Puts the value into the table; the others stay.
+    fn apply(&self, table: &mut Table) {
+        if self.key.is_empty() {
+            table.insert(self.area.clone(), self.value.clone());
+            return;
+        }
+        let Some(Value::Table(area)) = table.get_mut(&self.area) else { return };
+        match &self.entry {
+            None => {
+                area.insert(self.key.clone(), self.value.clone());
+            }
+            Some(entry) => {
+                if let Some(Value::Table(free)) = area.get_mut(&self.key) {
+                    free.insert(entry.clone(), self.value.clone());
+                }
             }
         }
     }
 }
 
-/// `TALLYLINE_HTTP__LISTEN=…` sets `http.listen`; `DATABASE_URL` sets `database.url`.
-fn apply_environment(
-    table: &mut Table,
+/// A configuration with its history.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// Made of the values that can be used; where one cannot, the weaker layer's is here.
+    pub config: Config,
+    /// The file that was read, if any.
+    pub file: Option<PathBuf>,
+    /// Values that cannot be used, and names that are no keys. Such a configuration is not to be run.
+    pub problems: Vec<Problem>,
+    /// Variables that begin like ours and are neither keys nor near one.
+    pub strange_variables: Vec<String>,
+    pub(super) table: Table,
+    origins: BTreeMap<String, Origin>,
+}
+
+impl Loaded {
+    /// The layer that the value of a key came from.
+    pub fn origin(&self, key: &str) -> Origin {
+        self.origins.get(key).cloned().unwrap_or(Origin::Default)
+    }
+
+    /// The text of every value, by key; schedules as one.
+    pub(super) fn values(&self) -> BTreeMap<String, String> {
+        let mut values = BTreeMap::new();
+        for (area, value) in &self.table {
+            match value {
+                Value::Table(keys) => {
+                    values.extend(keys.iter().map(|(key, value)| (format!("{area}.{key}"), value.to_string())));
+                }
+                value => {
+                    values.insert(area.clone(), value.to_string());
+                }
+            }
+        }
+        values
+    }
+
+    /// Takes the value of `area.key` over from another configuration.
+    pub(super) fn take(&mut self, key: &str, from: &Loaded) {
+        let Some((area, name)) = key.split_once('.') else { return };
+        let value = from.table.get(area).and_then(|keys| keys.get(name));
+        if let (Some(value), Some(Value::Table(keys))) = (value, self.table.get_mut(area)) {
+            keys.insert(name.to_owned(), value.clone());
+        }
+    }
+
+    /// Everything that is wrong: names and types, and values that make no sense.
+    pub fn all_problems(&self) -> Vec<Problem> {
+        let senseless = check::ranges(&self.config).into_iter().chain(check::exposure(&self.config));
+        let placed = senseless.map(|problem| match &problem.key {
+            Some(key) if self.origins.contains_key(key) => Problem { origin: Some(self.origin(key)), ..problem },
+            _ => problem,
+        });
+        self.problems.iter().cloned().chain(placed).collect()
+    }
+}
+
+/// Merges the layers and checks names and types.
+///
+/// `environment` is the process's environment, passed in so that tests need
+/// not change their own.
+///
+/// # Errors
+/// When a file cannot be read, a key is unknown, or a value does not fit: all
+/// of them at once.
+pub fn load(
+    overrides: &Overrides,
     environment: impl IntoIterator<Item = (String, String)>,
-) -> Result<(), ConfigError> {
-    for (name, text) in environment {
-        if name == "DATABASE_URL" {
-            set(table, "database", "url", Value::String(text));
-            continue;
-        }
-        let Some(path) = name.strip_prefix(ENV_PREFIX) else { continue };
-        // A name without two underscores is no key of ours (TALLYLINE_SQLX_URL …).
-        let Some((area, key)) = path.split_once("__") else { continue };
-        let (area, key) = (area.to_lowercase(), key.to_lowercase());
-        let like = table.get(&area).and_then(|t| t.get(&key)).cloned();
-        set(table, &area, &key, typed_like(like.as_ref(), &name, text)?);
-    }
-    Ok(())
+) -> Result<Config, ConfigError> {
+    let loaded = load_all(overrides, environment)?;
+    if loaded.problems.is_empty() { Ok(loaded.config) } else { Err(ConfigError { problems: loaded.problems }) }
 }
 
-/// An environment variable has the type of the default that it replaces.
-fn typed_like(like: Option<&Value>, name: &str, text: String) -> Result<Value, ConfigError> {
-    let invalid = |kind: &str| ConfigError::Invalid {
-        origin: format!("environment variable {name}"),
-        message: format!("expected {kind}"),
+/// The same, with where values came from; what cannot be used is left out and told.
+///
+/// # Errors
+/// When the compiled-in defaults themselves cannot be used.
+pub fn load_all(
+    overrides: &Overrides,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Loaded, ConfigError> {
+    let broken = |message: String| ConfigError { problems: vec![Problem::at(Origin::Default, None, message)] };
+    let defaults = DEFAULTS.parse::<Table>().map_err(|error| broken(error.to_string()))?;
+    let usual = USUAL_FILES.map(PathBuf::from);
+    let file = overrides.file.clone().or_else(|| first_there(&usual));
+    let (mut settings, mut problems) = match &file {
+        Some(path) => file::read(path, &defaults),
+        None => (Vec::new(), Vec::new()),
     };
-    match like {
-        Some(Value::Integer(_)) => text.parse().map(Value::Integer).map_err(|_| invalid("a whole number")),
-        Some(Value::Boolean(_)) => text.parse().map(Value::Boolean).map_err(|_| invalid("true or false")),
-        // Such as 10.0.0.0/8,192.0.2.7: what stands between commas; nothing is an empty list.
-        Some(Value::Array(list)) if list.iter().all(Value::is_str) => {
-            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-            Ok(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
+    let from_environment = environment::read(environment, &defaults);
+    settings.extend(from_environment.settings);
+    problems.extend(from_environment.problems);
+    settings.extend(flags(overrides));
+
+    let mut table = defaults.clone();
+    let mut origins = BTreeMap::new();
+    for setting in settings {
+        match fits(&defaults, &setting) {
+            Ok(()) => {
+                setting.apply(&mut table);
+                origins.insert(setting.name(), setting.origin);
+            }
+            Err(message) => problems.push(Problem::at(setting.origin.clone(), Some(&setting.name()), message)),
         }
-        _ => Ok(Value::String(text)),
     }
+    let config =
+        Value::Table(table.clone()).try_into::<Config>().map_err(|error| broken(error.message().to_owned()))?;
+    let strange_variables = from_environment.strange;
+    Ok(Loaded { config, file, problems, strange_variables, table, origins })
 }
 
-fn apply_overrides(table: &mut Table, overrides: &Overrides) {
-    let path = |p: &PathBuf| Value::String(p.display().to_string());
+fn first_there(candidates: &[PathBuf]) -> Option<PathBuf> {
+    candidates.iter().find(|path| path.exists()).cloned()
+}
+
+/// Whether the value alone, over the defaults, makes a configuration: so every
+/// value that does not is named, and not only the first.
+fn fits(defaults: &Table, setting: &Setting) -> Result<(), String> {
+    let mut table = defaults.clone();
+    setting.apply(&mut table);
+    let tried = Value::Table(table).try_into::<Config>();
+    tried.map(drop).map_err(|error| {
+        let expected = defaults.get(&setting.area).and_then(|area| area.get(&setting.key));
+        let kinds = expected.map(keys::kind_of).filter(|kind| *kind != keys::kind_of(&setting.value));
+        match (kinds, setting.value.as_integer()) {
+            (Some(kind), _) => format!("expected {kind}, not {}", keys::kind_of(&setting.value)),
+            (None, Some(number)) => format!("{number} is out of range"),
+            (None, None) => error.message().trim().to_owned(),
+        }
+    })
+}
+
+fn flags(overrides: &Overrides) -> Vec<Setting> {
+    let path = |path: &Path| path.display().to_string();
     let values = [
-        ("database", "url", overrides.database_url.clone().map(Value::String)),
-        ("database", "data_dir", overrides.data_dir.as_ref().map(path)),
-        ("database", "pg_bin", overrides.pg_bin.as_ref().map(path)),
-        ("http", "listen", overrides.listen.clone().map(Value::String)),
+        ("database", "url", "--database-url", overrides.database_url.clone()),
+        ("database", "data_dir", "--data-dir", overrides.data_dir.as_deref().map(path)),
+        ("database", "pg_bin", "--pg-bin", overrides.pg_bin.as_deref().map(path)),
+        ("http", "listen", "--listen", overrides.listen.clone()),
     ];
-    for (area, key, value) in values {
-        if let Some(value) = value {
-            set(table, area, key, value);
-        }
-    }
-}
-
-fn set(table: &mut Table, area: &str, key: &str, value: Value) {
-    if let Value::Table(inner) = table.entry(area).or_insert_with(|| Value::Table(Table::new())) {
-        inner.insert(key.to_owned(), value);
-    }
+    let given = values.into_iter().filter_map(|(area, key, flag, value)| Some((area, key, flag, value?)));
+    given
+        .map(|(area, key, flag, value)| Setting {
+            area: area.to_owned(),
+            key: key.to_owned(),
+            entry: None,
+            value: Value::String(value),
+            origin: Origin::Flag(flag),
+        })
+        .collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn with_env(vars: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        load(
-            &Overrides { file: Some("/dev/null".into()), ..Overrides::default() },
-            vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())),
-        )
-    }
-
-    #[test]
-    fn the_defaults_are_complete_and_valid() {
-        let config = with_env(&[]).unwrap();
-        assert_eq!(config.public_origin(), "http://127.0.0.1:8080");
-        assert!(!config.schedule.is_empty());
-    }
-
-    #[test]
-    fn the_environment_overrides_the_defaults_with_their_types() {
-        let config = with_env(&[("TALLYLINE_PROCESS__BATCH_EVENTS", "7"), ("DATABASE_URL", "postgres://x/y")]).unwrap();
-        assert_eq!(config.process.batch_events, 7);
-        assert_eq!(config.database.url, "postgres://x/y");
-    }
-
-    #[test]
-    fn a_list_in_the_environment_is_separated_by_commas_and_its_items_are_checked() {
-        let proxies = |text: &str| {
-            with_env(&[("TALLYLINE_HTTP__TRUSTED_PROXIES", text)]).map(|config| config.http.trusted_proxies)
-        };
-        assert!(proxies("10.0.0.0/8, ::1").unwrap().contains("::1".parse().unwrap()));
-        assert!(!proxies("").unwrap().contains("::1".parse().unwrap()));
-        let error = proxies("10.0.0.0/8,proxy.example").unwrap_err().to_string();
-        assert!(error.contains("proxy.example"), "{error}");
-    }
-
-    #[test]
-    fn an_unknown_key_is_an_error_that_names_it() {
-        let error = with_env(&[("TALLYLINE_HTTP__LISTNE", "x")]).unwrap_err().to_string();
-        assert!(error.contains("listne"), "{error}");
-    }
-
-    #[test]
-    fn a_word_where_a_number_belongs_is_an_error_that_names_the_variable() {
-        let error = with_env(&[("TALLYLINE_PROCESS__BATCH_EVENTS", "many")]).unwrap_err().to_string();
-        assert!(error.contains("TALLYLINE_PROCESS__BATCH_EVENTS"), "{error}");
-    }
-}
+mod tests;

@@ -1,7 +1,17 @@
 //! The configuration: one typed struct an area, the compiled-in `config.toml`
-//! as the defaults, and the layers that override it.
+//! as the defaults, and the layers that override it. `docs/configuration.md`
+//! says what users can rely on.
 
+mod check;
+mod environment;
+mod file;
+mod keys;
+mod live;
 mod load;
+mod origin;
+mod problem;
+mod reload;
+mod show;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,7 +19,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use load::{ConfigError, Overrides, load};
+pub use check::{exposure, ranges};
+pub use live::{Live, RELOADED, RequestLimits};
+pub use load::{DEFAULTS, Loaded, Overrides, load, load_all};
+pub use origin::Origin;
+pub use problem::{ConfigError, Problem};
+pub use reload::watch as reload_on_hangup;
+pub use show::{Shown, without_password};
 
 use crate::receiver::Networks;
 
@@ -37,6 +53,9 @@ pub struct Config {
     pub log: Log,
     #[serde(default)]
     pub schedule: Vec<Schedule>,
+    /// What a reload put into force; no key.
+    #[serde(skip)]
+    pub live: Live,
 }
 
 /// Where the data is. An empty `url` means the embedded server.
@@ -106,6 +125,7 @@ pub struct Receiver {
 #[serde(deny_unknown_fields)]
 pub struct Process {
     pub batch_events: i64,
+    pub batch_bytes: i64,
     pub batch_tenants: i64,
     pub concurrency: usize,
     pub twilio_wait_seconds: i64,

@@ -42,9 +42,9 @@ const MANY: u64 = 10_000_000;
 
 /// Bodies as the providers document them.
 struct Samples {
-    records: Vec<Value>,
+    records: Vec<mutate::Sample>,
     forms: Vec<Vec<(String, String)>>,
-    analyses: Vec<Value>,
+    analyses: Vec<mutate::Sample>,
 }
 
 impl Samples {
@@ -83,7 +83,8 @@ impl Samples {
             .for_each(|(_, value)| *value = "ringing".to_owned());
         let mut leg = whole.clone();
         leg.push(("ParentCallSid".to_owned(), "CA00000000000000000000000000000009".to_owned()));
-        Self { records, forms: vec![whole, ringing, leg], analyses: vec![posted] }
+        let records = records.iter().map(mutate::Sample::of).collect();
+        Self { records, forms: vec![whole, ringing, leg], analyses: vec![mutate::Sample::of(&posted)] }
     }
 
     fn body(&self, provider: Provider, dice: &mut Dice) -> Vec<u8> {

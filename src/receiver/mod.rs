@@ -49,7 +49,7 @@ pub use routes::usable;
 pub use server::serve;
 pub use write_group::{is_about_data, store};
 
-use crate::config::Config;
+use crate::config::{Config, RequestLimits};
 use crate::daemon::label;
 use endpoints::Endpoints;
 use group_commit::{GroupCommit, Options};
@@ -91,17 +91,15 @@ impl Receiver {
             let drain = Drain { spool, pool: pool.clone(), inbox_hint, label: label() };
             committers.spawn(drain.run(shutdown));
         }
+        let limits = RequestLimits::from(&config.receiver);
         let door = Door {
             endpoints: Endpoints::new(pool.clone(), key, keep, stale),
             pool,
             commits,
             public_origin: config.public_origin(),
             trusted_proxies: config.http.trusted_proxies.clone(),
-            shares: Shares::new(shares::Limits {
-                in_flight: config.receiver.max_in_flight_per_tenant,
-                per_second: config.receiver.tenant_requests_per_second,
-                burst: config.receiver.tenant_burst_requests,
-            }),
+            shares: Shares::new(limits.into(), config.live.clone()),
+            live: config.live.clone(),
             max_body_bytes: config.receiver.max_body_bytes,
             body_room: Arc::new(Semaphore::new(config.receiver.max_buffered_bytes.min(Semaphore::MAX_PERMITS))),
             max_json_depth: config.receiver.max_json_depth,

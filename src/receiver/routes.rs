@@ -29,6 +29,7 @@ use super::networks::Networks;
 use super::shares::Shares;
 use super::spool::Spool;
 use super::{client, form, quarantine};
+use crate::config::Live;
 
 /// What the handlers share.
 pub struct Door {
@@ -38,6 +39,8 @@ pub struct Door {
     pub public_origin: String,
     pub trusted_proxies: Networks,
     pub shares: Arc<Shares>,
+    /// Limits of requests that were reloaded since; they go before those here.
+    pub live: Live,
     pub max_body_bytes: usize,
     /// Bytes of bodies that may be in memory, of all requests together.
     pub body_room: Arc<Semaphore>,
@@ -89,7 +92,8 @@ impl Door {
     async fn receive(&self, provider: Provider, request: Request) -> Result<Answer, Answer> {
         let (parts, body) = request.into_parts();
         let kind = limits::kind(provider, &parts.headers)?;
-        let body = limits::read(&parts.headers, body, self.max_body_bytes, &self.body_room).await?;
+        let most = self.live.current().map_or(self.max_body_bytes, |live| live.max_body_bytes);
+        let body = limits::read(&parts.headers, body, most, &self.body_room).await?;
         metrics::histogram!(BODY_BYTES, "provider" => provider.as_str()).record(body.len() as f64);
         timeout(self.acknowledge_deadline, self.decide(provider, &parts, kind, body))
             .await
@@ -104,7 +108,8 @@ impl Door {
         // Only who is authentic takes of the tenant's share.
         let _place = self.shares.admit(endpoint.user_id).map_err(Answer::Limited)?;
         let (query, account_known) = (parts.uri.query().unwrap_or_default(), endpoint.account_sid.is_some());
-        if let Err(unusable) = usable(provider, account_known, query, &body, self.max_json_depth) {
+        let max_json_depth = self.live.current().map_or(self.max_json_depth, |live| live.max_json_depth);
+        if let Err(unusable) = usable(provider, account_known, query, &body, max_json_depth) {
             return self.refuse(&endpoint, unusable.reason, &unusable.detail, &body).await;
         }
         let event = NewEvent {

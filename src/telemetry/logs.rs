@@ -4,13 +4,14 @@
 //! ids and counts.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
 use tallyline_queue::JobLog;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
-use tracing_subscriber::{EnvFilter, Layer, fmt};
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 use super::names::LOG_MESSAGES;
 use crate::config;
@@ -28,6 +29,45 @@ pub enum LogError {
     /// Something else took the logs already.
     #[error("cannot take over logging: {0}")]
     Installed(#[from] TryInitError),
+    /// The level cannot be changed any more.
+    #[error("log.level: {0}")]
+    Reload(#[from] reload::Error),
+}
+
+impl LogError {
+    /// The key that is wrong, and what is wrong with it.
+    pub fn key_and_message(&self) -> (&'static str, String) {
+        match self {
+            LogError::Format(word) => ("log.format", format!("expected human, json or auto, not {word:?}")),
+            LogError::Filter(error) => ("log.level", error.to_string()),
+            LogError::Installed(_) | LogError::Reload(_) => ("log", self.to_string()),
+        }
+    }
+}
+
+/// The filter of the process, once logging is set up.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// Whether level and format mean something.
+///
+/// # Errors
+/// [`LogError::Filter`] and [`LogError::Format`].
+pub fn check(log: &config::Log) -> Result<(), LogError> {
+    format_of(&log.format, false)?;
+    EnvFilter::builder().parse(&log.level)?;
+    Ok(())
+}
+
+/// Changes the level while the process runs; nothing happens before [`init`].
+///
+/// # Errors
+/// When the level means nothing.
+pub fn set_level(level: &str) -> Result<(), LogError> {
+    let filter = EnvFilter::builder().parse(level)?;
+    if let Some(handle) = FILTER.get() {
+        handle.reload(filter)?;
+    }
+    Ok(())
 }
 
 /// How a line looks.
@@ -44,7 +84,8 @@ enum Format {
 pub fn init(log: &config::Log) -> Result<(), LogError> {
     let terminal = std::io::stderr().is_terminal();
     let format = format_of(&log.format, terminal)?;
-    let filter = EnvFilter::builder().parse(&log.level)?;
+    let (filter, handle) = reload::Layer::new(EnvFilter::builder().parse(&log.level)?);
+    FILTER.get_or_init(|| handle);
     let registry = tracing_subscriber::registry().with(filter).with(CountMessages).with(JobLog);
     let writer = fmt::layer().with_writer(std::io::stderr);
     match format {

@@ -176,6 +176,7 @@ async fn events_of_an_unknown_agent_are_applied_when_it_appears() {
     assert_eq!(answer(it.bolna(execution("e-2"))).await.0, 200);
     let options = Options {
         batch_events: 100,
+        batch_bytes: 16 << 20,
         batch_tenants: 4,
         twilio_wait_seconds: 900.0,
         max_lane_claims: 3,

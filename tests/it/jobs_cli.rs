@@ -383,9 +383,9 @@ async fn limits_of_kinds_have_to_name_kinds() {
     let db = TestDb::new().await;
     let site = Site::new(&db);
     for (line, complaint) in [
-        ("verify_rolups = 1", "there is no job \"verify_rolups\""),
+        ("verify_rolups = 1", "there is no such job (did you mean verify_rollups?)"),
         ("verify_rollups = 0", "pause the kind instead"),
-        ("verify_rollups = -1", "invalid value"),
+        ("verify_rollups = -1", "-1 is out of range"),
     ] {
         std::fs::write(site.file("wrong.toml"), format!("[queue.kinds]\n{line}\n")).unwrap();
         let mut daemon = tokio::process::Command::from(site.command(&["run", "--config", "wrong.toml"]));
@@ -404,7 +404,7 @@ async fn every_command_shows_how_it_is_used() {
         assert!(help.contains(&format!("Examples:\n  tallyline jobs {command}")), "{help}");
         assert!(help.contains("--json"), "{help}");
     }
-    assert!(done(&site, &["queue", "--help"]).contains("tallyline queue drain default --timeout 10m"));
+    assert!(done(&site, &["queue", "drain", "--help"]).contains("tallyline queue drain default --timeout 10m"));
 }
 
 /// The examples of docs/jobs.md. Broken by hand: with an argument of one of them misspelt.

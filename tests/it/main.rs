@@ -5,13 +5,16 @@ mod accounts;
 mod analyses;
 mod api;
 mod backfill;
+mod cli;
 #[path = "../support/daemon.rs"]
 mod daemon;
 mod dashboard;
 mod defects;
+mod doctor;
 mod embedded;
 mod end_to_end;
 mod figures;
+mod first_contact;
 mod fuzz;
 mod histories;
 mod inbox_cli;

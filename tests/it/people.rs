@@ -17,6 +17,7 @@ use crate::verify::fixture::{named, roll_up_all, run, tenant, verified};
 fn options(batch_events: i64) -> Options {
     Options {
         batch_events,
+        batch_bytes: 16 << 20,
         batch_tenants: 16,
         twilio_wait_seconds: 0.0,
         max_lane_claims: 3,

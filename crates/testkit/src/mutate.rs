@@ -4,6 +4,8 @@
 //! Most of them stay well-formed, since what is refused as no JSON at all tells
 //! nothing of what comes behind. The same dice give the same bytes.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use crate::histories::Dice;
@@ -147,15 +149,23 @@ const KEYS: [&str; 24] = [
 /// Longest that a part is repeated to, in bytes.
 const MAX_REPEATED_BYTES: usize = 64 * 1024;
 
+/// A JSON text to make others of, read once.
+pub struct Sample(Node);
+
+impl Sample {
+    pub fn of(value: &Value) -> Self {
+        Self(Node::of(value))
+    }
+}
+
 /// A JSON text of the kind of `sample`, a few things of it changed; now and then it is
 /// `sample` itself.
-pub fn json(sample: &Value, dice: &mut Dice) -> Vec<u8> {
-    let mut tree = Node::of(sample);
+pub fn json(sample: &Sample, dice: &mut Dice) -> Vec<u8> {
+    let mut tree = sample.0.clone();
     for _ in 0..dice.below(5) {
         // The members at the top decide whether it is an event at all.
         let at = if dice.percent(30) { 0 } else { dice.below(tree.count()) };
-        let copy = tree.clone();
-        tree.change(at, &copy, dice);
+        tree.change(at, &sample.0, dice);
     }
     let style = Style::by_chance(dice);
     let mut text = String::new();
@@ -229,7 +239,10 @@ fn encode(text: &str, escapes_all: bool, to: &mut Vec<u8>) {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' if !escapes_all => to.push(byte),
             b' ' if !escapes_all => to.push(b'+'),
-            _ => to.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+            _ => {
+                const HEX: &[u8; 16] = b"0123456789ABCDEF";
+                to.extend([b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+            }
         }
     }
 }
@@ -434,7 +447,7 @@ impl Style {
         }
         to.push('"');
         for unit in text.encode_utf16() {
-            to.push_str(&format!("\\u{unit:04x}"));
+            let _ = write!(to, "\\u{unit:04x}");
         }
         to.push('"');
     }

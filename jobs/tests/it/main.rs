@@ -5,6 +5,7 @@ mod analyses;
 mod archive;
 mod audit;
 mod backfill;
+mod batches;
 mod caches;
 mod calls;
 mod contacts;

@@ -1,6 +1,7 @@
 //! Reconciliation with the providers, simulated as real HTTP servers.
 
 mod bolna;
+mod conflicts;
 mod faults;
 mod tenants;
 mod twilio;

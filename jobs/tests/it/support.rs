@@ -59,6 +59,7 @@ pub async fn deliver(db: &TestDb, user_id: Uuid, provider: &str, body: &[u8]) ->
 pub fn process_options() -> process_call_events::Options {
     process_call_events::Options {
         batch_events: 500,
+        batch_bytes: 16 << 20,
         batch_tenants: 16,
         twilio_wait_seconds: 900.0,
         max_lane_claims: 3,

@@ -181,6 +181,7 @@ impl Running {
     pub async fn apply(&self) {
         let options = Options {
             batch_events: 500,
+            batch_bytes: 16 << 20,
             batch_tenants: 16,
             twilio_wait_seconds: 900.0,
             max_lane_claims: 3,

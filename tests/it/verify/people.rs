@@ -32,6 +32,7 @@ async fn contacts(db: &TestDb) -> Uuid {
     }
     let options = Options {
         batch_events: 500,
+        batch_bytes: 16 << 20,
         batch_tenants: 16,
         twilio_wait_seconds: 900.0,
         max_lane_claims: 3,

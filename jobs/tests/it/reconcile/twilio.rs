@@ -10,7 +10,7 @@ const ACCOUNT: &str = "AC00000000000000000000000000000001";
 const TOKEN: &str = "twilio-token-of-a-test";
 const AGENT_NUMBER: &str = "+12025550100";
 
-fn sid(n: u32) -> String {
+pub(super) fn sid(n: u32) -> String {
     format!("CA{n:032x}")
 }
 
@@ -23,14 +23,14 @@ fn unanswered(n: u32, status: &str, began: DateTime<Utc>) -> Value {
     })
 }
 
-fn answered(n: u32, began: DateTime<Utc>) -> Value {
+pub(super) fn answered(n: u32, began: DateTime<Utc>) -> Value {
     let mut record = unanswered(n, "completed", began);
     record["duration"] = json!("42");
     record
 }
 
 /// The status callback of the same call.
-fn callback(n: u32, status: &str) -> Vec<u8> {
+pub(super) fn callback(n: u32, status: &str) -> Vec<u8> {
     let (from, to) = ("%2B12025550100", "%2B12025550143");
     format!(
         "AccountSid={ACCOUNT}&ApiVersion=2010-04-01&CallSid={}&From={from}&To={to}&Direction=outbound-api&CallStatus={status}\
@@ -56,7 +56,7 @@ async fn twilio_tenant(db: &TestDb, twilio: &Twilio) -> Uuid {
     user
 }
 
-async fn start() -> (TestDb, Twilio, Uuid, DateTime<Utc>) {
+pub(super) async fn start() -> (TestDb, Twilio, Uuid, DateTime<Utc>) {
     let (db, twilio) = (TestDb::new().await, Twilio::start(ACCOUNT, TOKEN).await);
     let user = twilio_tenant(&db, &twilio).await;
     let began = now(&db).await - TimeDelta::hours(3);

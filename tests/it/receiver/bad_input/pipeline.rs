@@ -188,6 +188,7 @@ impl Pipeline {
     async fn process_with(&self, twilio_wait_seconds: f64) {
         let options = process_call_events::Options {
             batch_events: 500,
+            batch_bytes: 16 << 20,
             batch_tenants: 16,
             twilio_wait_seconds,
             max_lane_claims: 3,

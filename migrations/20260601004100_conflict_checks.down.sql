@@ -1,0 +1,2 @@
+DROP INDEX public.calls_conflict_idx;
+ALTER TABLE tally.provider_checks DROP COLUMN conflict;
