@@ -199,7 +199,7 @@ mod tests {
             assert!(expected.contains(name), "{name}");
         }
         assert!(!expected.iter().any(|name| name.contains("CONSTRAINT") || name.ends_with(".state)")), "{expected:?}");
-        assert!(plain_indexes().contains(&"tally.jobs_ready".to_owned()));
+        assert!(plain_indexes().contains(&"tally.jobs_lanes".to_owned()));
         assert!(plain_indexes().contains(&"tally.job_history_job".to_owned()));
     }
 }

@@ -334,7 +334,7 @@ pub const FAULTS: &[Fault] = &[
         state: State::Problem,
         mend: "jobs_to_cancel ' migrations/schema.sql",
         seed: "DROP INDEX tally.jobs_to_cancel",
-        undo: "CREATE INDEX jobs_to_cancel ON tally.jobs USING btree (lease_id) WHERE (cancel_requested_at IS NOT NULL)",
+        undo: "CREATE INDEX jobs_to_cancel ON tally.jobs USING btree (id) WHERE (cancel_requested_at IS NOT NULL)",
     },
     Fault {
         check: "indexes",
