@@ -39,7 +39,7 @@ mod verify;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{self, ConfigError, Overrides};
 use crate::telemetry;
@@ -159,6 +159,11 @@ struct NotFound(String);
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct WrongUsage(&'static str);
+
+/// The command line as clap knows it.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
 
 /// Parses the command line, runs the command, says what went wrong.
 pub fn main() -> ExitCode {
