@@ -78,7 +78,7 @@ fn signal(daemon: &Daemon, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(daemon.pid()).unwrap()), signal).unwrap();
 }
 
-/// Breaks tried: `elect.sql` without its last WHERE (all tell); a page that shows the
+/// Breaks: `elect.sql` without its last WHERE (all tell); a page that shows the
 /// service however late it is (the thawed process tells).
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_three_processes_tells_of_the_service_and_another_when_it_is_gone() {
@@ -111,7 +111,7 @@ async fn one_of_three_processes_tells_of_the_service_and_another_when_it_is_gone
     assert_eq!(teller(&[&sites[second], &sites[third]]).await, 1);
 }
 
-/// Break tried: `resign` that does nothing.
+/// Break: `resign` that does nothing.
 #[tokio::test]
 async fn who_resigns_lets_the_next_one_follow_at_once() {
     let db = TestDb::new().await;
@@ -126,7 +126,7 @@ async fn who_resigns_lets_the_next_one_follow_at_once() {
     assert!(one.stand(&db.pool).await.unwrap().is_none());
 }
 
-/// Break tried: the webhooks' counter with the tenant as a label.
+/// Break: the webhooks' counter with the tenant as a label.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_tenants_leave_the_page_short() {
     let db = TestDb::new().await;
@@ -179,7 +179,7 @@ fn labels_of(sample: &Sample) -> Vec<(String, String)> {
     found
 }
 
-/// Break tried: routes by their whole template.
+/// Break: routes by their whole template.
 #[test]
 fn every_label_value_at_once_keeps_the_page_within_its_bounds() {
     let recorder = tallyline::telemetry::metrics::recorder().unwrap();
@@ -226,7 +226,7 @@ fn every_label_value_at_once_keeps_the_page_within_its_bounds() {
 }
 
 /// Prometheus calls the target so, and renames a label of ours that has the same name.
-/// Break tried: the kind of a job as label `job`.
+/// Break: the kind of a job as label `job`.
 #[test]
 fn no_label_is_one_of_prometheus_own() {
     for metric in names::all() {

@@ -13,7 +13,7 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// Break tried: a renamed metric; an alert without a description.
+/// Break: a renamed metric; an alert without a description.
 #[test]
 fn rules_name_metrics_that_there_are_and_say_what_to_do() {
     let recorded = recorded();
@@ -89,7 +89,7 @@ fn filled_in(expr: &str) -> String {
     expr.replace("$__rate_interval", "1m").replace("$instance", ".*")
 }
 
-/// Breaks tried: a metric's name misspelt in a panel; a label that it does not have; a
+/// Breaks: a metric's name misspelt in a panel; a label that it does not have; a
 /// parenthesis too many; a panel with a data source of its own.
 #[test]
 fn boards_ask_for_what_there_is() {
@@ -123,7 +123,7 @@ fn boards_ask_for_what_there_is() {
     assert!(parsed.status.success(), "{}", said(&parsed));
 }
 
-/// Break tried: a group of metrics that no board shows.
+/// Break: a group of metrics that no board shows.
 #[test]
 fn every_group_of_metrics_is_on_a_board() {
     let text: String =

@@ -87,7 +87,7 @@ impl Prometheus {
     }
 }
 
-/// Breaks tried: another job_name; a healthy process for which `ScheduleMissed` fires; no
+/// Breaks: another job_name; a healthy process for which `ScheduleMissed` fires; no
 /// gauge of dead jobs.
 #[tokio::test(flavor = "multi_thread")]
 async fn prometheus_scrapes_records_and_alerts() {
