@@ -13,6 +13,7 @@ mod credits;
 mod customer;
 mod db;
 mod demo;
+mod desk;
 mod follow_up;
 mod inbox;
 mod jobs;

@@ -13,6 +13,7 @@ mod embedded;
 mod end_to_end;
 mod exporter;
 mod figures;
+mod first_contact;
 mod fuzz;
 mod histories;
 mod inbox_cli;
