@@ -168,9 +168,9 @@ fn routes() -> Vec<String> {
     let openapi: serde_json::Value = serde_json::from_str(include_str!("../../docs/openapi.json")).unwrap();
     found.extend(openapi["paths"].as_object().unwrap().keys().map(|path| http::label(path)));
     for text in crate::telemetry::sources_of_routes() {
-        for piece in text.split("route(\"").skip(1) {
-            let template = piece.split('"').next().unwrap();
-            found.insert(http::label(template));
+        for opening in ["route(", ".get(", ".post("] {
+            let called = text.split(opening).skip(1).map(str::trim_start).filter_map(|rest| rest.strip_prefix("\"/"));
+            found.extend(called.map(|rest| http::label(&format!("/{}", rest.split('"').next().unwrap()))));
         }
     }
     assert!(found.len() > 40, "{found:?}");
