@@ -35,7 +35,7 @@ impl Job for VerifyRollups {
 /// Verifies all tenants, one after the other.
 ///
 /// # Errors
-/// When the list of tenants, or the time at the end, cannot be read.
+/// When the list of tenants cannot be read, or the time of the end not written.
 pub async fn run_once(pool: &PgPool) -> Result<Summary, sqlx::Error> {
     let started = Instant::now();
     let tenants = sqlx::query_file_scalar!("../sql/verify/tenants.sql", None::<uuid::Uuid>).fetch_all(pool).await?;
@@ -47,10 +47,8 @@ pub async fn run_once(pool: &PgPool) -> Result<Summary, sqlx::Error> {
     }
     summary.export(FoundBy::Full, started.elapsed());
     if summary.tenants_failed == 0 {
-        let now = sqlx::query_scalar!(r#"SELECT extract(epoch FROM clock_timestamp())::double precision AS "now!""#)
-            .fetch_one(pool)
-            .await?;
-        metrics::gauge!("tallyline_verify_last_full_timestamp_seconds").set(now);
+        // In the database, since another process may tell of it.
+        sqlx::query_file!("../sql/verify/save_last_full.sql").execute(pool).await?;
     }
     tracing::info!(
         tenants_checked = summary.tenants_checked,

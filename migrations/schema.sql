@@ -3384,6 +3384,16 @@ COMMENT ON COLUMN tally.schedules.catch_up_max IS 'Of missed fires that are caug
 
 COMMENT ON COLUMN tally.schedules.catch_up_within_seconds IS 'Missed fires older than this are not caught up; null: however old.';
 
+CREATE TABLE tally.service_exporter (
+    only_row boolean NOT NULL,
+    process_id uuid NOT NULL,
+    label text NOT NULL,
+    held_until timestamp with time zone NOT NULL,
+    CONSTRAINT service_exporter_only_row_check CHECK (only_row)
+);
+
+COMMENT ON TABLE tally.service_exporter IS 'The process that exports the service metrics, until a moment; then any other one may take it.';
+
 CREATE TABLE tally.spools (
     spool_id uuid NOT NULL,
     label text NOT NULL,
@@ -3668,6 +3678,9 @@ ALTER TABLE ONLY tally.schedule_fires
 
 ALTER TABLE ONLY tally.schedules
     ADD CONSTRAINT schedules_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY tally.service_exporter
+    ADD CONSTRAINT service_exporter_pkey PRIMARY KEY (only_row);
 
 ALTER TABLE ONLY tally.spools
     ADD CONSTRAINT spools_pkey PRIMARY KEY (spool_id);
@@ -4587,6 +4600,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.schedule_fires TO tallyline_wor
 GRANT SELECT,USAGE ON SEQUENCE tally.schedule_fires_fire_id_seq TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.schedules TO tallyline_worker;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE tally.service_exporter TO tallyline_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE tally.spools TO tallyline_worker;
 

@@ -124,10 +124,13 @@ impl Daemon {
             true => Some(first_run(&config, &gate, listener.local_addr()?).await?),
             false => None,
         };
-        let router = router(&gate, receiver.as_ref(), first_run, &metrics);
+        let page = telemetry::page::Page::from(metrics);
+        let router = router(&gate, receiver.as_ref(), first_run, &page);
         telemetry::service::export_start(&pool).await?;
         let (ready, stop) = (telemetry::readiness::database(pool.clone()), shutdown.clone());
-        let exported = telemetry::service::run(pool.clone(), metrics, ready, stop);
+        let mut pools = vec![("main", pool.clone())];
+        pools.extend(receiver.as_ref().map(|receiver| ("receiver", receiver.pool().clone())));
+        let exported = telemetry::service::run(pools, page, ready, stop);
         tasks.spawn(async move {
             exported.await;
             Ok(())
@@ -465,10 +468,10 @@ fn router(
     gate: &Arc<Gate>,
     receiver: Option<&Receiver>,
     first_run: Option<FirstRun>,
-    metrics: &PrometheusHandle,
+    page: &telemetry::page::Page,
 ) -> Router {
     let ready = telemetry::readiness::database(gate.pool.clone());
-    let mut router = telemetry::routes::router(metrics.clone(), ready);
+    let mut router = telemetry::routes::router(page.clone(), ready);
     if let Some(receiver) = receiver {
         router = router.merge(receiver.router());
     }

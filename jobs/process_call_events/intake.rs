@@ -70,6 +70,13 @@ impl Intake {
                     .increment(applied as u64);
             }
         }
+        for event in self.parsed.iter().map(|parsed| &parsed.event) {
+            let late = event.updated_at.map(|at| (event.received_at - at).as_seconds_f64());
+            if let Some(seconds) = late {
+                metrics::histogram!("tallyline_event_lag_seconds", "provider" => event.provider.as_str())
+                    .record(seconds.max(0.0));
+            }
+        }
         for row in &self.quarantined {
             metrics::counter!("tallyline_events_quarantined_total", "reason" => row.reason).increment(1);
         }

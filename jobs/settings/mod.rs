@@ -126,7 +126,7 @@ pub static SPECS: &[Spec] = &[
 
 /// Rows that jobs keep for themselves: when the KPI view was refreshed, how far the
 /// verification has come.
-const NOTES: [&str; 2] = ["last_kpi_refresh", "audit_cursor"];
+const NOTES: [&str; 3] = ["last_kpi_refresh", "audit_cursor", "last_full_verify"];
 
 /// Why a text is no value of its setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -167,7 +167,8 @@ fn texts(config: &Config, problems: &mut Vec<Problem>) {
     // The text is not repeated: it may hold a password.
     let url = &config.database.url;
     let is_postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
-    if !url.is_empty() && !(is_postgres && PgConnectOptions::from_str(url).is_ok()) {
+    let is_usable = is_postgres && PgConnectOptions::from_str(url).is_ok();
+    if !url.is_empty() && !is_usable {
         problems.push(Problem::of_key("database.url", "must be like postgres://user:password@host/database"));
     }
     let key = &config.secrets.key;

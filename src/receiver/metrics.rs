@@ -26,6 +26,8 @@ pub const SPOOL_OUTCOMES: &str = "tallyline_spool_events_total";
 pub const SPOOL_EVENTS: &str = "tallyline_spool_events";
 /// Size of the spool's files.
 pub const SPOOL_BYTES: &str = "tallyline_spool_bytes";
+/// Size that the spool may have.
+pub const SPOOL_MAX: &str = "tallyline_spool_max_bytes";
 /// When the oldest event of the spool was received, 0 when there is none.
 pub const SPOOL_OLDEST: &str = "tallyline_spool_oldest_timestamp_seconds";
 /// Files of the spool that did not end whole.

@@ -114,6 +114,11 @@ impl Receiver {
         routes::router(Arc::clone(&self.door))
     }
 
+    /// The connections that it has to itself.
+    pub fn pool(&self) -> &PgPool {
+        &self.door.pool
+    }
+
     /// Waits until what was queued is committed. Call it after the server has
     /// ended: it waits for the routers to be dropped.
     pub async fn finish(self) {

@@ -1,9 +1,9 @@
 //! The recorder behind `/metrics`.
 
-use ::metrics::{describe_counter, describe_gauge, describe_histogram};
+use ::metrics::{counter, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use super::names::{self, Buckets, Kind, Metric};
+use super::names::{self, Buckets, Kind, Metric, Scope};
 
 /// Buckets of histograms that the list does not know (yet): without any they
 /// would become summaries, which cannot be added up over processes.
@@ -23,7 +23,8 @@ const BY_SUFFIX: [(&str, Buckets); 6] = [
 /// When a recorder is installed already.
 pub fn install() -> Result<PrometheusHandle, BuildError> {
     let handle = builder()?.install_recorder()?;
-    describe_all();
+    describe_scope(Scope::Process);
+    start_at_zero();
     Ok(handle)
 }
 
@@ -51,6 +52,27 @@ fn builder() -> Result<PrometheusBuilder, BuildError> {
 /// Gives the current recorder the help text of every metric.
 pub fn describe_all() {
     names::all().for_each(describe);
+}
+
+/// Gives the current recorder the help texts of the service metrics.
+pub(super) fn describe_service() {
+    describe_scope(Scope::Service);
+}
+
+fn describe_scope(scope: Scope) {
+    names::GROUPS.iter().filter(|group| group.scope == scope).flat_map(|group| group.metrics).for_each(describe);
+}
+
+/// Counters that alerts watch are there before anything was counted: `increase`
+/// does not see a series' first value.
+fn start_at_zero() {
+    let zero = |name: &'static str, label: &'static str, values: &[&'static str]| {
+        values.iter().for_each(|value| counter!(name, label => *value).increment(0));
+    };
+    zero(names::LOG_MESSAGES, "level", &["error", "warn"]);
+    zero("tallyline_job_rescues_total", "reason", &["deadline", "lease"]);
+    counter!(names::SERVICE_ERRORS).increment(0);
+    counter!("tallyline_spool_damaged_segments_total").increment(0);
 }
 
 fn describe(metric: &Metric) {

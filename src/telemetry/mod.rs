@@ -1,9 +1,15 @@
 //! What the process tells about itself: logs, metrics, health.
 
+mod database;
+pub mod election;
 pub mod http;
 pub mod logs;
+mod metric;
 pub mod metrics;
 pub mod names;
+pub mod page;
+pub mod pools;
+mod process;
 pub mod readiness;
 pub mod routes;
 pub mod service;

@@ -1,97 +1,10 @@
 //! Every metric by name. `docs/metrics.md` is made of this list, `/metrics` takes
 //! help texts and buckets from it, and a test holds it against the sources.
 
-use std::fmt::Write as _;
-
 use ::metrics::Unit;
 
-/// A metric of Tallyline.
-#[derive(Debug, Clone, Copy)]
-pub struct Metric {
-    pub name: &'static str,
-    pub kind: Kind,
-    /// `None` for plain counts.
-    pub unit: Option<Unit>,
-    /// Labels; each has few values, never a tenant, a number or an address.
-    pub labels: &'static [&'static str],
-    pub help: &'static str,
-}
-
-/// What a metric is to Prometheus.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Counter,
-    Gauge,
-    Histogram(Buckets),
-}
-
-/// Upper bounds of a classic histogram.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Buckets {
-    /// 5 ms to 10 s.
-    Http,
-    /// 10 ms to 30 min.
-    JobRun,
-    /// 10 ms to 1 h.
-    Wait,
-    /// 1 s to 24 h.
-    EventLag,
-    /// 256 B to 4 MiB.
-    Bytes,
-    /// 1 to 1,000.
-    Batch,
-}
-
-impl Buckets {
-    /// The upper bounds, in the metric's unit.
-    #[must_use]
-    pub const fn bounds(self) -> &'static [f64] {
-        match self {
-            Self::Http => &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0],
-            Self::JobRun => &[0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0],
-            Self::Wait => &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0],
-            Self::EventLag => &[1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 43_200.0, 86_400.0],
-            Self::Bytes => &[256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0],
-            Self::Batch => &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0],
-        }
-    }
-}
-
-impl Kind {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram(_) => "histogram",
-        }
-    }
-}
-
-const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
-    Metric { name, kind: Kind::Counter, unit: None, labels, help }
-}
-
-const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
-    Metric { name, kind: Kind::Gauge, unit: None, labels, help }
-}
-
-const fn gauge_seconds(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
-    Metric { name, kind: Kind::Gauge, unit: Some(Unit::Seconds), labels, help }
-}
-
-const fn histogram(
-    name: &'static str,
-    unit: Option<Unit>,
-    buckets: Buckets,
-    labels: &'static [&'static str],
-    help: &'static str,
-) -> Metric {
-    Metric { name, kind: Kind::Histogram(buckets), unit, labels, help }
-}
-
-const fn seconds(name: &'static str, buckets: Buckets, labels: &'static [&'static str], help: &'static str) -> Metric {
-    histogram(name, Some(Unit::Seconds), buckets, labels, help)
-}
+pub use super::metric::{Buckets, Group, Kind, Metric, Scope, markdown};
+use super::metric::{counter, gauge, gauge_bytes, gauge_seconds, histogram, seconds};
 
 pub const BUILD_INFO: &str = "tallyline_build_info";
 pub const START_TIME: &str = "tallyline_start_time_seconds";
@@ -100,6 +13,33 @@ pub const HTTP_REQUESTS: &str = "tallyline_http_requests_total";
 pub const HTTP_DURATION: &str = "tallyline_http_request_duration_seconds";
 pub const LOG_MESSAGES: &str = "tallyline_log_messages_total";
 pub const POOL_CONNECTIONS: &str = "tallyline_db_pool_connections";
+pub const POOL_WAIT: &str = "tallyline_db_pool_wait_seconds";
+pub const CLOCK_SKEW: &str = "tallyline_clock_skew_seconds";
+pub const TOKIO_WORKERS: &str = "tallyline_tokio_workers";
+pub const TOKIO_BUSY: &str = "tallyline_tokio_busy_seconds_total";
+pub const TOKIO_TASKS: &str = "tallyline_tokio_tasks";
+pub const TOKIO_QUEUED: &str = "tallyline_tokio_queued_tasks";
+pub const CPU: &str = "tallyline_process_cpu_seconds_total";
+pub const RESIDENT: &str = "tallyline_process_resident_memory_bytes";
+pub const OPEN_FDS: &str = "tallyline_process_open_fds";
+pub const MAX_FDS: &str = "tallyline_process_max_fds";
+pub const THREADS: &str = "tallyline_process_threads";
+pub const SPOOL_MAX: &str = "tallyline_spool_max_bytes";
+pub const COMPLETE_UNTIL: &str = "tallyline_rollup_complete_until_timestamp_seconds";
+pub const RECENT_DIFFERENCES: &str = "tallyline_verify_recent_differences";
+pub const LAST_FULL_VERIFY: &str = "tallyline_verify_last_full_timestamp_seconds";
+pub const QUEUE_PAUSED: &str = "tallyline_queue_paused";
+pub const SCHEDULE_SUCCESS: &str = "tallyline_schedule_last_success_timestamp_seconds";
+pub const SCHEDULE_INTERVAL: &str = "tallyline_schedule_interval_seconds";
+pub const DB_OLDEST_TRANSACTION: &str = "tallyline_db_oldest_transaction_seconds";
+pub const DB_SESSIONS: &str = "tallyline_db_sessions";
+pub const DB_MAX_SESSIONS: &str = "tallyline_db_max_sessions";
+pub const DB_SIZE: &str = "tallyline_db_size_bytes";
+pub const DB_TRANSACTIONS: &str = "tallyline_db_transactions_total";
+pub const DB_BLOCKS: &str = "tallyline_db_blocks_read_total";
+pub const DB_DEADLOCKS: &str = "tallyline_db_deadlocks_total";
+pub const DB_TEMP_BYTES: &str = "tallyline_db_temporary_bytes_total";
+pub const DB_WAL_BYTES: &str = "tallyline_db_wal_bytes_total";
 pub const CRON_NEXT_FIRE: &str = "tallyline_cron_next_fire_timestamp_seconds";
 pub const CRON_PAUSED: &str = "tallyline_cron_paused";
 pub const SERVICE_READ: &str = "tallyline_service_metrics_read_timestamp_seconds";
@@ -129,35 +69,55 @@ pub const JOBS_RUNNING: &str = "tallyline_jobs_running";
 pub const JOBS_DEAD: &str = "tallyline_jobs_dead";
 pub const QUEUE_OLDEST: &str = "tallyline_queue_oldest_ready_seconds";
 
-/// A group of metrics, as `docs/metrics.md` shows it.
-pub struct Group {
-    pub title: &'static str,
-    pub about: &'static str,
-    pub metrics: &'static [Metric],
-}
-
 /// All metrics.
 pub const GROUPS: &[Group] = &[
     Group {
         title: "Process",
-        about: "Of the process that answers.",
+        scope: Scope::Process,
+        about: "",
         metrics: &[
             gauge(BUILD_INFO, &["version"], "Always 1; the label says what runs"),
             gauge_seconds(START_TIME, &[], "When the process started, Unix time"),
             gauge(READY, &[], "1 when the last readiness check passed, else 0"),
-            counter(HTTP_REQUESTS, &["route", "code"], "HTTP requests by route template and class of the status code"),
-            seconds(HTTP_DURATION, Buckets::Http, &["route"], "Time from a request to the head of its answer"),
+            counter(
+                HTTP_REQUESTS,
+                &["route", "code"],
+                "HTTP requests by route and class of the status code; what lies below a list counts as the list",
+            ),
+            seconds(HTTP_DURATION, Buckets::Route, &["route"], "Time from a request to the head of its answer"),
             counter(LOG_MESSAGES, &["level"], "Log messages that the filter let pass, by level"),
             gauge(
                 POOL_CONNECTIONS,
-                &["state"],
-                "Database connections of the process: idle, used, and the most there may be",
+                &["pool", "state"],
+                "Database connections by pool (main, receiver) and state: idle, used, and the most there may be",
             ),
+            seconds(
+                POOL_WAIT,
+                Buckets::Http,
+                &["pool"],
+                "Time until a pool gave a connection, tried every five seconds; a wait that was given up counts as it is",
+            ),
+            gauge_seconds(
+                CLOCK_SKEW,
+                &[],
+                "How far the clock of the process is ahead of the database's; below 0: behind",
+            ),
+            counter(SERVICE_ERRORS, &[], "Times that the service metrics could not be read, or who is to export them"),
+            gauge(TOKIO_WORKERS, &[], "Threads of the runtime"),
+            counter(TOKIO_BUSY, &[], "Time for which those threads were busy, in seconds"),
+            gauge(TOKIO_TASKS, &[], "Tasks that have not ended"),
+            gauge(TOKIO_QUEUED, &[], "Tasks that no thread has taken yet"),
+            counter(CPU, &[], "Processor time, in seconds (Linux only, as the next four)"),
+            gauge_bytes(RESIDENT, &[], "Memory that is resident"),
+            gauge(OPEN_FDS, &[], "File descriptors that are open"),
+            gauge(MAX_FDS, &[], "File descriptors that may be open"),
+            gauge(THREADS, &[], "Threads of the process"),
         ],
     },
     Group {
         title: "Receiver",
-        about: "Of the process that answers.",
+        scope: Scope::Process,
+        about: "",
         metrics: &[
             counter(
                 "tallyline_webhook_requests_total",
@@ -211,13 +171,8 @@ pub const GROUPS: &[Group] = &[
                  inbox now), unreplayable (the database refuses them; in quarantine)",
             ),
             gauge("tallyline_spool_events", &[], "Events that wait in the spool"),
-            Metric {
-                name: "tallyline_spool_bytes",
-                kind: Kind::Gauge,
-                unit: Some(Unit::Bytes),
-                labels: &[],
-                help: "Size of the spool's files",
-            },
+            gauge_bytes("tallyline_spool_bytes", &[], "Size of the spool's files"),
+            gauge_bytes(SPOOL_MAX, &[], "Size that the spool may have (`receiver.spool_max_bytes`)"),
             gauge_seconds(
                 "tallyline_spool_oldest_timestamp_seconds",
                 &[],
@@ -232,9 +187,16 @@ pub const GROUPS: &[Group] = &[
     },
     Group {
         title: "Pipeline",
-        about: "Of the process that answers: what its workers did.",
+        scope: Scope::Process,
+        about: "What its workers did.",
         metrics: &[
             counter("tallyline_events_applied_total", &["provider"], "Events that reached their call"),
+            seconds(
+                "tallyline_event_lag_seconds",
+                Buckets::EventLag,
+                &["provider"],
+                "From the provider's time of an event to its receipt, where the event says one",
+            ),
             histogram(
                 "tallyline_process_batch_events",
                 None,
@@ -287,11 +249,6 @@ pub const GROUPS: &[Group] = &[
                 Buckets::JobRun,
                 &["kind"],
                 "Time of one verification, by kind",
-            ),
-            gauge_seconds(
-                "tallyline_verify_last_full_timestamp_seconds",
-                &[],
-                "When all tenants were last verified in full, Unix time; absent until this process did it",
             ),
             counter(
                 "tallyline_calendar_zones_changed_total",
@@ -358,7 +315,8 @@ pub const GROUPS: &[Group] = &[
     },
     Group {
         title: "Analyses",
-        about: "Of the process that answers: what it asked of providers, and what that cost.",
+        scope: Scope::Process,
+        about: "What it asked of providers, and what that cost.",
         metrics: &[
             counter(
                 "tallyline_analysis_requests_total",
@@ -397,20 +355,21 @@ pub const GROUPS: &[Group] = &[
     },
     Group {
         title: "Jobs",
-        about: "Of the process that answers.",
+        scope: Scope::Process,
+        about: "",
         metrics: &[
             counter(
                 "tallyline_jobs_enqueued_total",
-                &["job"],
+                &["kind"],
                 "Jobs enqueued or requested, by kind; counted before the commit",
             ),
             counter(
                 "tallyline_jobs_duplicate_total",
-                &["job"],
+                &["kind"],
                 "Unique jobs that were not enqueued since another held their key, by kind",
             ),
-            counter("tallyline_jobs_finished_total", &["job", "outcome"], "Attempts that ended, by kind and outcome"),
-            seconds("tallyline_job_duration_seconds", Buckets::JobRun, &["job"], "Run time of attempts, by kind"),
+            counter("tallyline_jobs_finished_total", &["kind", "outcome"], "Attempts that ended, by kind and outcome"),
+            seconds("tallyline_job_duration_seconds", Buckets::JobRun, &["kind"], "Run time of attempts, by kind"),
             seconds("tallyline_job_wait_seconds", Buckets::Wait, &["queue"], "From due to claimed, by queue"),
             counter(
                 "tallyline_job_rescues_total",
@@ -429,10 +388,10 @@ pub const GROUPS: &[Group] = &[
             ),
             gauge_seconds(
                 "tallyline_cron_last_success_timestamp_seconds",
-                &["job"],
+                &["kind"],
                 "When a scheduled kind last succeeded, Unix time",
             ),
-            counter("tallyline_cron_missed_fires_total", &["job"], "Fires that were not made up for, by kind"),
+            counter("tallyline_cron_missed_fires_total", &["kind"], "Fires that were not made up for, by kind"),
             gauge(
                 "tallyline_queue_dead_tuples",
                 &["table"],
@@ -469,14 +428,29 @@ pub const GROUPS: &[Group] = &[
     },
     Group {
         title: "Service",
-        about: "Of the whole installation, read from the database every five seconds. Every process exports the same \
-                figures: take `max`, never `sum`, over instances.",
+        scope: Scope::Service,
+        about: "Read every five seconds.",
         metrics: &[
             gauge(INBOX_WAITING, &["state"], "Events that no call shows yet: ready, or waiting for their call"),
             gauge_seconds(INBOX_OLDEST, &[], "Age of the oldest event of the inbox; 0 when it is empty"),
             gauge(DIRTY_BUCKETS, &["tier"], "Buckets whose figures are to be recomputed"),
             gauge(FAILING_BUCKETS, &["tier"], "Buckets whose last recomputation failed: their figures stand still"),
             gauge_seconds(ROLLUP_LAG, &["tier"], "Age of the oldest mark; 0 when there is none"),
+            gauge_seconds(
+                COMPLETE_UNTIL,
+                &["tier"],
+                "Every event received before this moment is in the stored figures of the tier, Unix time",
+            ),
+            gauge(
+                RECENT_DIFFERENCES,
+                &["tier"],
+                "Figures that verifications of the last 24 hours, sampled or full, found to differ; tier money is the ledger",
+            ),
+            gauge_seconds(
+                LAST_FULL_VERIFY,
+                &[],
+                "When all tenants were last verified in full, Unix time; absent until they were",
+            ),
             gauge(QUARANTINE, &["reason"], "Events in quarantine, by reason"),
             gauge_seconds(
                 QUARANTINE_OLDEST,
@@ -522,7 +496,8 @@ pub const GROUPS: &[Group] = &[
             ),
             gauge(JOBS_READY, &["queue"], "Jobs that are due"),
             gauge(JOBS_RUNNING, &["queue"], "Jobs that run"),
-            gauge(JOBS_DEAD, &["job"], "Dead letters, by kind of job"),
+            gauge(QUEUE_PAUSED, &["queue"], "1 while a queue is paused, else 0"),
+            gauge(JOBS_DEAD, &["kind"], "Dead letters, by kind of job"),
             gauge_seconds(QUEUE_OLDEST, &["queue"], "For how long the oldest due job has been due; 0 when none is"),
             gauge_seconds(
                 CRON_NEXT_FIRE,
@@ -531,11 +506,41 @@ pub const GROUPS: &[Group] = &[
             ),
             gauge(CRON_PAUSED, &["schedule"], "1 while a schedule is paused, else 0"),
             gauge_seconds(
-                SERVICE_READ,
-                &[],
-                "When this process last read the figures of this group, Unix time by the database's clock",
+                SCHEDULE_SUCCESS,
+                &["schedule"],
+                "When a job of the schedule last succeeded, Unix time; the oldest of its ten newest fires when none of \
+                 them did; when it was made when it has not fired",
             ),
-            counter(SERVICE_ERRORS, &[], "Times that the figures of this group could not be read"),
+            gauge_seconds(SCHEDULE_INTERVAL, &["schedule"], "Longest time between two of the next eight fires"),
+            gauge_seconds(SERVICE_READ, &[], "When these figures were last read, Unix time by the database's clock"),
+        ],
+    },
+    Group {
+        title: "Database",
+        scope: Scope::Service,
+        about: "Of the server, as far as the account may see; `tallyline migrate` gives it pg_read_all_stats if it may.",
+        metrics: &[
+            gauge_seconds(
+                DB_OLDEST_TRANSACTION,
+                &[],
+                "Age of the oldest open transaction of this database; 0 when there is none",
+            ),
+            gauge(
+                DB_SESSIONS,
+                &["state"],
+                "Client sessions of the server: active, idle, idle_in_transaction, other (or not to be seen)",
+            ),
+            gauge(DB_MAX_SESSIONS, &[], "Sessions that the server allows (`max_connections`)"),
+            gauge_bytes(DB_SIZE, &[], "Size of this database"),
+            counter(DB_TRANSACTIONS, &["outcome"], "Transactions of this database: committed, rolled_back"),
+            counter(
+                DB_BLOCKS,
+                &["source"],
+                "Blocks that this database read: from cache, or disk (or the system's cache)",
+            ),
+            counter(DB_DEADLOCKS, &[], "Deadlocks of this database"),
+            counter(DB_TEMP_BYTES, &[], "Bytes that statements of this database wrote to temporary files"),
+            counter(DB_WAL_BYTES, &[], "Bytes of write-ahead log of the server"),
         ],
     },
 ];
@@ -543,45 +548,4 @@ pub const GROUPS: &[Group] = &[
 /// Every metric of every group.
 pub fn all() -> impl Iterator<Item = &'static Metric> {
     GROUPS.iter().flat_map(|group| group.metrics)
-}
-
-/// The text of `docs/metrics.md`.
-#[must_use]
-pub fn markdown() -> String {
-    let mut text = String::from(
-        "# Metrics\n\nMade from `src/telemetry/names.rs`; do not edit. \
-         `GET /metrics` answers in the Prometheus text format.\n\n\
-         Base units, classic histograms, few label values: no tenant, telephone number or address is ever a label.\n",
-    );
-    for group in GROUPS {
-        let _ = write!(
-            text,
-            "\n## {}\n\n{}\n\n| metric | kind | labels | meaning |\n|---|---|---|---|\n",
-            group.title, group.about
-        );
-        for metric in group.metrics {
-            let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
-            let labels = if labels.is_empty() { "–".to_owned() } else { labels.join(", ") };
-            let _ = writeln!(
-                text,
-                "| `{}` | {}{} | {labels} | {} |",
-                metric.name,
-                metric.kind.as_str(),
-                bounds_text(metric),
-                metric.help
-            );
-        }
-    }
-    text
-}
-
-fn bounds_text(metric: &Metric) -> String {
-    let Kind::Histogram(buckets) = metric.kind else { return String::new() };
-    match (buckets.bounds().first(), buckets.bounds().last()) {
-        (Some(first), Some(last)) => {
-            let unit = metric.unit.map_or("", |unit| unit.as_canonical_label());
-            format!(", {} buckets {first}{unit} to {last}{unit}", buckets.bounds().len())
-        }
-        _ => String::new(),
-    }
 }

@@ -6,10 +6,10 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 
 use super::names::READY;
+use super::page::Page;
 use super::readiness::{Check, Reason};
 
 /// Content type of the Prometheus text format.
@@ -23,15 +23,15 @@ struct Readiness {
 }
 
 /// The three routes. `check` decides on `/readyz`; `/livez` asks nobody.
-pub fn router(handle: PrometheusHandle, check: Check) -> Router {
+pub fn router(page: impl Into<Page>, check: Check) -> Router {
     Router::new()
-        .route("/metrics", get(metrics).with_state(handle))
+        .route("/metrics", get(metrics).with_state(page.into()))
         .route("/livez", get(async || ([(CACHE_CONTROL, "no-store")], "alive\n")))
         .route("/readyz", get(readyz).with_state(check))
 }
 
-async fn metrics(State(handle): State<PrometheusHandle>) -> Response {
-    ([(CONTENT_TYPE, TEXT_FORMAT), (CACHE_CONTROL, "no-store")], handle.render()).into_response()
+async fn metrics(State(page): State<Page>) -> Response {
+    ([(CONTENT_TYPE, TEXT_FORMAT), (CACHE_CONTROL, "no-store")], page.render()).into_response()
 }
 
 async fn readyz(State(check): State<Check>) -> Response {

@@ -1,54 +1,138 @@
 //! The service metrics: what waits in the database, as gauges.
 //!
-//! One task of the process reads them; a scrape never does, so that scraping
-//! more often costs the database nothing.
+//! One task of the elected process reads them; a scrape never does, so that
+//! scraping more often costs the database nothing. They have a recorder of
+//! their own, so that a process that is no longer elected shows none of them.
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
-use ::metrics::gauge;
-use metrics_exporter_prometheus::PrometheusHandle;
+use ::metrics::{gauge, with_local_recorder};
+use metrics_exporter_prometheus::PrometheusRecorder;
 use sqlx::PgPool;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::names;
+use super::database::{self, Schedule, Server};
+use super::election::Candidate;
+use super::page::Page;
+use super::pools::Named;
 use super::readiness::Check;
+use super::{metrics, names, pools, process};
 use crate::status::{self, Status, StatusError};
 
 /// Time between two readings, from the end of one on.
 const EVERY: Duration = Duration::from_secs(5);
 /// A reading that takes longer is given up and counted as an error.
 const DEADLINE: Duration = Duration::from_secs(10);
+/// Schedules are asked for this seldom.
+const SCHEDULES_EVERY: Duration = Duration::from_secs(60);
 
-/// Exports the service metrics until `stop`, and does the recorder's upkeep.
-pub async fn run(pool: PgPool, handle: PrometheusHandle, ready: Check, stop: CancellationToken) {
+/// Exports the figures of the process, and those of the service while elected,
+/// until `stop`; does the recorders' upkeep. The first of the pools is read from.
+pub async fn run(pools: Vec<Named>, page: Page, ready: Check, stop: CancellationToken) {
+    let Some(pool) = pools.first().map(|(_, pool)| pool.clone()) else { return };
     let mut ticks = tokio::time::interval(EVERY);
     // A slow database is not asked more often to make up for it.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut exporter = Exporter::default();
+    let candidate = Candidate::default();
+    let mut elected = None;
     loop {
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
             _ = ticks.tick() => {}
         }
+        let turns = async { tokio::join!(turn(&mut elected, &candidate, &pool, &page), process_turn(&pools, &ready)) };
         tokio::select! {
-            () = stop.cancelled() => return,
-            () = turn(&mut exporter, &pool, &ready) => {}
+            () = stop.cancelled() => break,
+            _ = turns => {}
         }
-        handle.run_upkeep();
+        page.run_upkeep();
     }
+    // First off the page: no moment shows the figures twice.
+    page.hide();
+    candidate.resign(&pool).await;
 }
 
-async fn turn(exporter: &mut Exporter, pool: &PgPool, ready: &Check) {
+/// What every process tells of itself.
+async fn process_turn(pools: &[Named], ready: &Check) {
+    process::export();
     gauge!(names::READY).set(if ready().await.is_empty() { 1.0 } else { 0.0 });
-    let failed = match tokio::time::timeout(DEADLINE, exporter.read(pool)).await {
+    pools::probe(pools).await;
+}
+
+async fn turn(elected: &mut Option<Elected>, candidate: &Candidate, pool: &PgPool, page: &Page) {
+    let work = async {
+        clock(pool).await?;
+        let Some(until) = candidate.stand(pool).await? else {
+            if elected.take().is_some() {
+                tracing::info!("another process exports the service metrics now");
+            }
+            page.hide();
+            return Ok(());
+        };
+        let mine = match elected {
+            Some(mine) => mine,
+            None => elected.insert(Elected::new()?),
+        };
+        mine.show(page, until);
+        mine.exporter.read_within(&mine.recorder, pool).await
+    };
+    let failed = match tokio::time::timeout(DEADLINE, work).await {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error.to_string(),
         Err(_) => format!("no answer within {} s", DEADLINE.as_secs()),
     };
     ::metrics::counter!(names::SERVICE_ERRORS).increment(1);
     tracing::warn!(error = failed, "the service metrics could not be read and keep their last values");
+}
+
+/// The recorder of an elected process.
+struct Elected {
+    recorder: PrometheusRecorder,
+    exporter: Exporter,
+}
+
+impl Elected {
+    fn new() -> Result<Self, ReadError> {
+        let recorder = metrics::recorder()?;
+        with_local_recorder(&recorder, metrics::describe_service);
+        Ok(Self { recorder, exporter: Exporter::default() })
+    }
+
+    /// Until the first reading there is nothing to show.
+    fn show(&self, page: &Page, until: Instant) {
+        page.show(self.recorder.handle(), until);
+    }
+}
+
+/// Why the figures could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The status could not be read.
+    #[error(transparent)]
+    Status(#[from] StatusError),
+    /// The database could not be asked.
+    #[error("cannot read the service metrics: {0}")]
+    Database(#[from] sqlx::Error),
+    /// No recorder could be made.
+    #[error("cannot record the service metrics: {0}")]
+    Recorder(#[from] metrics_exporter_prometheus::BuildError),
+}
+
+/// Compares the process's clock with the database's.
+async fn clock(pool: &PgPool) -> Result<(), sqlx::Error> {
+    let before = SystemTime::now();
+    let began = Instant::now();
+    let now = sqlx::query_scalar!(r#"SELECT extract(epoch FROM clock_timestamp())::float8 AS "now!""#)
+        .fetch_one(pool)
+        .await?;
+    // The database looked at its clock somewhere in between; half the way is the best guess.
+    let middle = before + began.elapsed() / 2;
+    let here = middle.duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+    gauge!(names::CLOCK_SKEW).set(here - now);
+    Ok(())
 }
 
 /// Sets the metrics that never change: version, and the start by the
@@ -71,28 +155,60 @@ pub struct Exporter {
     dead: HashSet<String>,
     reasons: HashSet<String>,
     schedules: HashSet<String>,
+    fired: HashSet<String>,
+    schedules_read: Option<Instant>,
+}
+
+/// Everything that one reading brings.
+struct Figures {
+    status: Status,
+    server: Server,
+    /// `None` when it was not their turn.
+    schedules: Option<Vec<Schedule>>,
 }
 
 impl Exporter {
-    /// Reads the status once and sets every gauge of the group.
+    /// Reads the figures once and sets every gauge of the group.
     ///
     /// # Errors
     /// When the database cannot be asked; the gauges keep their values.
-    pub async fn read(&mut self, pool: &PgPool) -> Result<(), StatusError> {
-        pool_connections(pool);
-        let status = status::collect(pool).await?;
-        self.export(&status);
+    pub async fn read(&mut self, pool: &PgPool) -> Result<(), ReadError> {
+        let figures = self.collect(pool).await?;
+        self.export(&figures);
         Ok(())
     }
 
-    fn export(&mut self, status: &Status) {
+    /// The same into a recorder that is not the process's.
+    async fn read_within(&mut self, recorder: &PrometheusRecorder, pool: &PgPool) -> Result<(), ReadError> {
+        let figures = self.collect(pool).await?;
+        with_local_recorder(recorder, || self.export(&figures));
+        Ok(())
+    }
+
+    async fn collect(&mut self, pool: &PgPool) -> Result<Figures, ReadError> {
+        let due = self.schedules_read.is_none_or(|read| read.elapsed() >= SCHEDULES_EVERY);
+        let schedules = if due { Some(database::read_schedules(pool).await?) } else { None };
+        let figures =
+            Figures { status: status::collect(pool).await?, server: database::read_server(pool).await?, schedules };
+        if due {
+            self.schedules_read = Some(Instant::now());
+        }
+        Ok(figures)
+    }
+
+    fn export(&mut self, figures: &Figures) {
+        let status = &figures.status;
+        figures.server.export();
+        if let Some(schedules) = &figures.schedules {
+            database::export_schedules(schedules, &mut self.fired);
+        }
         pipeline(status);
         let reasons = status.quarantine.iter().map(|q| (&q.reason, q.events as f64));
         labelled(names::QUARANTINE, "reason", &mut self.reasons.clone(), reasons);
         let oldest = status.quarantine.iter().map(|q| (&q.reason, q.oldest_seconds.max(0.0)));
         labelled(names::QUARANTINE_OLDEST, "reason", &mut self.reasons, oldest);
         let dead = status.dead_jobs.iter().map(|d| (&d.job, d.dead as f64));
-        labelled(names::JOBS_DEAD, "job", &mut self.dead, dead);
+        labelled(names::JOBS_DEAD, "kind", &mut self.dead, dead);
         self.queues(status);
         self.schedules(status);
         gauge!(names::SERVICE_READ).set(status.at.timestamp_millis() as f64 / 1000.0);
@@ -114,7 +230,9 @@ impl Exporter {
             queues.iter().map(|q| (&q.queue, q.running as f64)),
         );
         let oldest = queues.iter().map(|q| (&q.queue, q.oldest_ready_seconds.unwrap_or(0.0)));
-        labelled(names::QUEUE_OLDEST, "queue", &mut self.queues, oldest);
+        labelled(names::QUEUE_OLDEST, "queue", &mut self.queues.clone(), oldest);
+        let paused = queues.iter().map(|q| (&q.queue, f64::from(u8::from(q.paused))));
+        labelled(names::QUEUE_PAUSED, "queue", &mut self.queues, paused);
     }
 
     fn schedules(&mut self, status: &Status) {
@@ -132,7 +250,12 @@ fn pipeline(status: &Status) {
     gauge!(names::INBOX_WAITING, "state" => "ready").set(status.inbox.ready as f64);
     gauge!(names::INBOX_WAITING, "state" => "waiting").set(status.inbox.waiting as f64);
     gauge!(names::INBOX_OLDEST).set(status.inbox.oldest_seconds.unwrap_or(0.0).max(0.0));
+    let mut behind = status.inbox.oldest_seconds.unwrap_or(0.0).max(0.0);
     for tier in &status.tiers {
+        // A tier is made of the ones before it, and those of the inbox.
+        behind = behind.max(tier.lag_seconds);
+        let complete_until = status.at.timestamp_millis() as f64 / 1000.0 - behind;
+        gauge!(names::COMPLETE_UNTIL, "tier" => tier.tier).set(complete_until);
         gauge!(names::DIRTY_BUCKETS, "tier" => tier.tier).set(tier.dirty_buckets as f64);
         gauge!(names::ROLLUP_LAG, "tier" => tier.tier).set(tier.lag_seconds);
         gauge!(names::FAILING_BUCKETS, "tier" => tier.tier).set(tier.failing_buckets as f64);
@@ -186,7 +309,7 @@ fn reconcile(status: &Status) {
     gauge!(names::RECONCILE_CALLS, "result" => "refused").set(r.refused_answers as f64);
 }
 
-fn labelled<'a>(
+pub(super) fn labelled<'a>(
     name: &'static str,
     label: &'static str,
     known: &mut HashSet<String>,
@@ -202,11 +325,4 @@ fn labelled<'a>(
         gauge!(name, label => value.clone()).set(0.0);
         known.insert(value);
     }
-}
-
-fn pool_connections(pool: &PgPool) {
-    let (size, idle) = (f64::from(pool.size()), pool.num_idle() as f64);
-    gauge!(names::POOL_CONNECTIONS, "state" => "idle").set(idle);
-    gauge!(names::POOL_CONNECTIONS, "state" => "used").set((size - idle).max(0.0));
-    gauge!(names::POOL_CONNECTIONS, "state" => "max").set(f64::from(pool.options().get_max_connections()));
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use tallyline::config::{self, Overrides};
+use tallyline::telemetry::page::Page;
 use tallyline::telemetry::{metrics as recording, names, readiness, service};
 use tallyline_testkit::{TestDb, wait_until};
 use tokio_util::sync::CancellationToken;
@@ -29,10 +30,12 @@ async fn defect_18_a_monitoring_query_that_fails_is_seen_to_fail() {
     let db = TestDb::new().await;
     let recorder = recording::recorder().unwrap();
     let _local = metrics::set_default_local_recorder(&recorder);
-    let shown = |name: &str| value(&parse(&recorder.handle().render()).1, name, "");
+    let page = Page::from(recorder.handle());
+    let shown = |name: &str| value(&parse(&page.render()).1, name, "");
     run(&db, "ALTER TABLE tally.quarantine RENAME reason TO cause").await;
     let stop = CancellationToken::new();
-    let exporter = service::run(db.pool.clone(), recorder.handle(), readiness::database(db.pool.clone()), stop.clone());
+    let (pools, ready) = (vec![("main", db.pool.clone())], readiness::database(db.pool.clone()));
+    let exporter = service::run(pools, page.clone(), ready, stop.clone());
     let watched = async {
         wait_until("the error is counted", LONG, async || shown(names::SERVICE_ERRORS) == Some(1.0)).await;
         assert_eq!(shown(names::SERVICE_READ), None, "nothing was read, and nothing says so");

@@ -30,8 +30,8 @@ fn router(db: &TestDb, recorder: &PrometheusRecorder) -> Router {
 /// A sample: name, labels as written, value.
 #[derive(Debug)]
 pub(crate) struct Sample {
-    name: String,
-    labels: String,
+    pub(crate) name: String,
+    pub(crate) labels: String,
     value: f64,
 }
 
@@ -233,15 +233,8 @@ fn the_page_of_metrics_is_current() {
 /// Break: count something under a name that the list does not have.
 #[test]
 fn every_metric_that_the_sources_name_is_in_the_list() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files = Vec::new();
-    for directory in ["src", "jobs", "crates"] {
-        rust_files(&root.join(directory), &mut files);
-    }
-    assert!(files.len() > 50, "the sources were found");
     let endings = ["_total", "_seconds", "_bytes", "_info", "_events", "_differences"];
-    for file in files {
-        let text = fs::read_to_string(&file).unwrap();
+    for (file, text) in source_files() {
         for name in
             text.split('"').filter(|word| word.starts_with("tallyline_") && endings.iter().any(|e| word.ends_with(e)))
         {
@@ -249,6 +242,26 @@ fn every_metric_that_the_sources_name_is_in_the_list() {
             assert!(listed, "{} names {name}: add it to src/telemetry/names.rs", file.display());
         }
     }
+}
+
+/// Texts of what a daemon serves: its sources without the stand-ins of providers.
+pub(crate) fn sources_of_routes() -> Vec<String> {
+    let is_served = |path: &Path| {
+        let path = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap();
+        path.starts_with("src") && !path.starts_with("src/simulate")
+    };
+    source_files().into_iter().filter(|(path, _)| is_served(path)).map(|(_, text)| text).collect()
+}
+
+fn source_files() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for directory in ["src", "jobs", "crates"] {
+        rust_files(&root.join(directory), &mut files);
+    }
+    assert!(files.len() > 50, "the sources were found");
+    let read = |file: PathBuf| (file.clone(), fs::read_to_string(file).unwrap());
+    files.into_iter().map(read).collect()
 }
 
 fn rust_files(directory: &Path, found: &mut Vec<PathBuf>) {

@@ -101,6 +101,11 @@ pub struct Daemon {
 }
 
 impl Daemon {
+    #[allow(dead_code, reason = "not every program of tests sends signals")]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `kill -9`: no hand-over, no clean-up.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

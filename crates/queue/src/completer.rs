@@ -162,7 +162,7 @@ impl Completer {
 
     fn note_success(&self, kind: &str, at_epoch_seconds: f64) {
         if self.scheduled_kinds.iter().any(|scheduled| scheduled == kind) {
-            metrics::gauge!(CRON_SUCCESS, "job" => kind.to_owned()).set(at_epoch_seconds);
+            metrics::gauge!(CRON_SUCCESS, "kind" => kind.to_owned()).set(at_epoch_seconds);
         }
     }
 }
@@ -179,14 +179,14 @@ struct Tally {
 impl Tally {
     fn count(&mut self, kind: &str, outcome: &'static str, duration: Duration) {
         if !self.metrics.contains_key(kind) {
-            let durations = metrics::histogram!(DURATION, "job" => kind.to_owned());
+            let durations = metrics::histogram!(DURATION, "kind" => kind.to_owned());
             self.metrics.insert(kind.to_owned(), (durations, HashMap::new()));
         }
         let Some((durations, outcomes)) = self.metrics.get_mut(kind) else { return };
         durations.record(duration.as_secs_f64());
         outcomes
             .entry(outcome)
-            .or_insert_with(|| metrics::counter!(FINISHED, "job" => kind.to_owned(), "outcome" => outcome))
+            .or_insert_with(|| metrics::counter!(FINISHED, "kind" => kind.to_owned(), "outcome" => outcome))
             .increment(1);
     }
 }

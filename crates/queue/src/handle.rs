@@ -109,7 +109,7 @@ impl Queue {
         )
         .fetch_one(db)
         .await?;
-        metrics::counter!(ENQUEUED, "job" => J::KIND).increment(1);
+        metrics::counter!(ENQUEUED, "kind" => J::KIND).increment(1);
         Ok(row.id)
     }
 
@@ -213,6 +213,6 @@ fn count_enqueued(jobs: &[NewJob], enqueued: &[Option<Enqueued>]) {
     }
     for ((kind, inserted), count) in counts {
         let name = if inserted { ENQUEUED } else { DUPLICATES };
-        metrics::counter!(name, "job" => kind.to_owned()).increment(count);
+        metrics::counter!(name, "kind" => kind.to_owned()).increment(count);
     }
 }

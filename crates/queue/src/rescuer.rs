@@ -106,7 +106,7 @@ impl Rescuer {
             for job in &rescued {
                 self.counters.count_rescue(&job.cause);
                 let outcome = if job.dead { "dead" } else { "lost" };
-                metrics::counter!(FINISHED, "job" => job.kind.clone(), "outcome" => outcome).increment(1);
+                metrics::counter!(FINISHED, "kind" => job.kind.clone(), "outcome" => outcome).increment(1);
                 tracing::warn!(
                     job_id = job.job_id,
                     kind = job.kind,

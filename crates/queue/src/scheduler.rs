@@ -200,7 +200,7 @@ fn count(name: &str, held: &Held, entered: &Entered) -> usize {
         metrics::histogram!(CRON_LATENESS).record(seconds);
     }
     let enqueued = entered.count("enqueued");
-    metrics::counter!(CRON_MISSED, "job" => held.kind.clone()).increment(entered.count("skipped_missed") as u64);
-    metrics::counter!(ENQUEUED, "job" => held.kind.clone()).increment(enqueued as u64);
+    metrics::counter!(CRON_MISSED, "kind" => held.kind.clone()).increment(entered.count("skipped_missed") as u64);
+    metrics::counter!(ENQUEUED, "kind" => held.kind.clone()).increment(enqueued as u64);
     enqueued
 }

@@ -26,7 +26,7 @@ pub use drain::Drain;
 use self::directory::Directory;
 use self::writer::{Command, Writer};
 use super::group_commit::NewEvent;
-use super::metrics::{SPOOL_BYTES, SPOOL_EVENTS, SPOOL_OLDEST, SPOOL_OUTCOMES};
+use super::metrics::{SPOOL_BYTES, SPOOL_EVENTS, SPOOL_MAX, SPOOL_OLDEST, SPOOL_OUTCOMES};
 
 /// Events that may wait for their sync; more are refused.
 const MAX_WAITING: usize = 4_096;
@@ -127,6 +127,7 @@ impl Spool {
             steps,
         });
         shared.export();
+        metrics::gauge!(SPOOL_MAX).set(limits.max_bytes as f64);
         let (commands, waiting) = mpsc::channel(MAX_WAITING);
         let writer = Writer { shared: Arc::clone(&shared), limits, commands: waiting, open: None };
         std::thread::Builder::new().name("spool".to_owned()).spawn(move || writer.run()).map_err(failed)?;

@@ -15,3 +15,4 @@ INSERT INTO tally.queue_caps (queue, tenant_cap, updated_at) VALUES ('default', 
 INSERT INTO tally.backfills (mode, method) VALUES ('all', 'scan');
 INSERT INTO tally.spools (spool_id, label, events, bytes, oldest_received_at, noted_at)
 VALUES (gen_random_uuid(), 'host:1', 1, 100, now(), now());
+INSERT INTO tally.service_exporter (only_row, process_id, label, held_until) VALUES (true, gen_random_uuid(), 'host:1', now());

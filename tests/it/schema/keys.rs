@@ -8,7 +8,7 @@ use tallyline_testkit::TestDb;
 use super::fixture;
 
 /// Tables without a tenant. Every other one is a tenant's and begins with `user_id`.
-const WITHOUT_TENANT: [&str; 22] = [
+const WITHOUT_TENANT: [&str; 23] = [
     "public.admin_audit_log",
     "public.login_attempts",
     "public.password_reset_attempts",
@@ -31,6 +31,8 @@ const WITHOUT_TENANT: [&str; 22] = [
     "tally.queue_caps",
     "tally.schedule_fires",
     "tally.schedules",
+    // One row: the process that exports them.
+    "tally.service_exporter",
     "tally.spools",
     "tally.zone_offsets",
     "tally.zones",

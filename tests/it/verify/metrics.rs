@@ -2,7 +2,7 @@
 
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
-use tallyline::telemetry::{metrics as recording, readiness, routes};
+use tallyline::telemetry::{metrics as recording, readiness, routes, service};
 use tallyline_jobs::audit_rollups::{self, Options};
 use tallyline_jobs::verify_rollups;
 use tallyline_testkit::TestDb;
@@ -37,12 +37,16 @@ async fn verifications_reach_the_page_of_metrics() {
     ] {
         assert!(after_sample.lines().any(|found| found == line), "{line}\n{after_sample}");
     }
-    assert!(!after_sample.contains("tallyline_verify_last_full_timestamp_seconds 1"), "{after_sample}");
+    service::Exporter::default().read(&db.pool).await.unwrap();
+    let exported = page().await;
+    assert!(!exported.contains("tallyline_verify_last_full_timestamp_seconds 1"), "{exported}");
+    assert!(exported.contains(r#"tallyline_verify_recent_differences{tier="month"} 2"#), "{exported}");
 
     roll_up_all(&db.pool).await;
     let damage = "UPDATE public.user_analytics SET cost_micros = cost_micros + 1 WHERE user_id = $1 AND grain = 'day'";
     assert_eq!(run(&db, damage, user_id).await, 4);
     verify_rollups::run_once(&db.pool).await.unwrap();
+    service::Exporter::default().read(&db.pool).await.unwrap();
     let after_night = page().await;
     let value = |series: &str| -> f64 {
         let line = after_night.lines().find(|line| line.starts_with(series)).unwrap_or_else(|| panic!("no {series}"));
@@ -50,6 +54,7 @@ async fn verifications_reach_the_page_of_metrics() {
     };
     assert_eq!(value(r#"tallyline_verify_differences{tier="day"}"#), 4.0);
     assert_eq!(value(r#"tallyline_verify_differences{tier="month"}"#), 0.0);
+    assert_eq!(value(r#"tallyline_verify_recent_differences{tier="day"}"#), 4.0);
     assert!(value(r#"tallyline_verify_buckets_checked_total{kind="full"}"#) > 400.0);
     assert!(value("tallyline_verify_last_full_timestamp_seconds") > 1.0e9);
 }

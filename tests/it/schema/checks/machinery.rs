@@ -437,6 +437,7 @@ pub(super) const CASES: &[Case] = &[
         &["name = ''", "name = repeat('x', 101)"],
         &["name = 'x'", "name = repeat('é', 100)"],
     ),
+    case("tally.service_exporter", "service_exporter_only_row_check", &["only_row = false"], &["only_row = true"]),
     case("tally.spools", "spools_bytes_check", &["bytes = 0"], &["bytes = 1"]),
     case("tally.spools", "spools_events_check", &["events = 0"], &["events = 1"]),
     case(

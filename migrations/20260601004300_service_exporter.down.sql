@@ -1,0 +1,1 @@
+DROP TABLE tally.service_exporter;
