@@ -98,7 +98,7 @@ pub(super) struct Schedule {
 /// Reads when schedules last succeeded. Costs more than the status: ask seldom.
 pub(super) async fn read_schedules(pool: &PgPool) -> Result<Vec<Schedule>, sqlx::Error> {
     let rows = sqlx::query_file!("sql/telemetry/schedules.sql").fetch_all(pool).await?;
-    let now = Utc::now();
+    let now: DateTime<Utc> = sqlx::query_scalar!(r#"SELECT now() AS "now!""#).fetch_one(pool).await?;
     Ok(rows
         .into_iter()
         .map(|row| Schedule {
