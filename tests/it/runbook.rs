@@ -134,6 +134,7 @@ fn every_key_of_the_runbook_is_one_of_the_configuration() {
 
 /// Break: a column that does not exist.
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the statements are read from the pages")]
 async fn every_statement_of_the_runbook_runs() {
     let db = TestDb::new().await;
     let mut found = 0;
