@@ -10,6 +10,7 @@ pub mod daemon;
 pub mod dashboard;
 pub mod inbox;
 pub mod ledger;
+pub mod life;
 pub mod operate;
 pub mod receiver;
 pub mod schedules;

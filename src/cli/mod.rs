@@ -1,7 +1,8 @@
 //! The command line: one file a command.
 //!
 //! Exit codes: 0 fine, 1 problems were found, 2 wrong usage or configuration,
-//! 3 something needed cannot be reached, 4 refused.
+//! 3 something needed cannot be reached, 4 refused; 130 and 143 a second signal
+//! ended it at once.
 
 mod account;
 mod agent;
@@ -14,6 +15,7 @@ mod customer;
 mod db;
 mod demo;
 mod follow_up;
+mod healthcheck;
 mod inbox;
 mod jobs;
 mod migrate;
@@ -38,10 +40,12 @@ mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, ConfigError, Overrides};
+use crate::life::signals::Stop;
 use crate::telemetry;
 
 /// Exact analytics from the webhooks of an AI voice-calling platform.
@@ -80,6 +84,8 @@ enum Command {
     Demo(demo::Args),
     /// Run the daemon
     Run(run::Args),
+    /// Ask a daemon whether it is ready
+    Healthcheck(healthcheck::Args),
     /// Apply or check the database's migrations
     Migrate(migrate::Args),
     /// Tenants and their webhook endpoints
@@ -138,11 +144,16 @@ enum Command {
     Db(db::Command),
 }
 
+/// Threads that are busy when everything else has ended have so long.
+const LAST_THREADS: Duration = Duration::from_secs(2);
+
 /// How a command ended that could do its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Fine,
     ProblemsFound,
+    /// A second signal came while it stopped.
+    EndedAtOnce(Stop),
 }
 
 /// What the command was asked to do and does not do.
@@ -170,9 +181,17 @@ pub fn main() -> ExitCode {
             return ExitCode::from(1);
         }
     };
-    match runtime.block_on(execute(cli)) {
+    let outcome = runtime.block_on(execute(cli));
+    if matches!(outcome, Ok(Outcome::EndedAtOnce(_))) {
+        runtime.shutdown_background();
+    } else {
+        // A thread that still computes does not hold the process up.
+        runtime.shutdown_timeout(LAST_THREADS);
+    }
+    match outcome {
         Ok(Outcome::Fine) => ExitCode::SUCCESS,
         Ok(Outcome::ProblemsFound) => ExitCode::from(1),
+        Ok(Outcome::EndedAtOnce(signal)) => ExitCode::from(signal.exit_code()),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(exit_code(&error))
@@ -197,6 +216,7 @@ async fn execute(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.command {
         Command::Demo(args) => demo::run(config, args).await,
         Command::Run(args) => run::run(config, args).await,
+        Command::Healthcheck(args) => healthcheck::run(config, args).await,
         Command::Migrate(args) => migrate::run(config, args).await,
         Command::Tenant(command) => tenant::run(config, command).await,
         Command::Account(command) => account::run(config, command).await,
@@ -278,5 +298,6 @@ fn exit_code(error: &anyhow::Error) -> u8 {
 
 fn is_unreachable(cause: &(dyn std::error::Error + 'static)) -> bool {
     matches!(cause.downcast_ref(), Some(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Tls(_)))
+        || cause.downcast_ref::<reqwest::Error>().is_some_and(|e| e.is_connect() || e.is_timeout())
         || cause.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused)
 }

@@ -1,6 +1,7 @@
 //! What the process tells about itself: logs, metrics, health.
 
 pub mod http;
+pub mod liveness;
 pub mod logs;
 pub mod metrics;
 pub mod names;
