@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "shared with the tests of faults")]
 #[path = "../support/daemon.rs"]
 mod daemon;
+mod deploy;
 mod notify;
 mod process;
 mod rolling;
