@@ -2,6 +2,7 @@
 //! another under load, and whether what is in `deploy/` fits the program.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod blocking;
 #[allow(dead_code, reason = "shared with the tests of faults")]
 #[path = "../support/daemon.rs"]
 mod daemon;
@@ -10,3 +11,4 @@ mod notify;
 mod process;
 mod rolling;
 mod stop;
+mod upgrade;
