@@ -66,8 +66,8 @@ use sqlx::PgPool;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-pub use control::{Change, Fault, Progress, change, faults, list, list_open, show};
-pub use plan::{ASSUMED_CALLS_PER_SECOND, Plan, Request, UNIT_CALLS, preview, start};
+pub use control::{Change, Changed, Fault, Progress, change, change_in, faults, list, list_open, show};
+pub use plan::{ASSUMED_CALLS_PER_SECOND, Plan, Prepared, Request, UNIT_CALLS, prepare, preview, start};
 
 /// Which days of the range are done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

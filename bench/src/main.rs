@@ -11,9 +11,12 @@ mod stage;
 mod fresh;
 mod histories;
 mod ingest;
+mod page;
 mod process;
 mod queue;
 mod rebuild;
+mod record;
+mod report;
 mod roll_up;
 #[path = "../../tests/support/histories.rs"]
 mod sent_histories;
@@ -41,12 +44,18 @@ enum Command {
     Fresh(fresh::Args),
     /// Durable webhooks a second over real sockets, beside one COMMIT a request and raw INSERTs
     Ingest(ingest::Args),
+    /// Every page and route of the API, at 100 thousand and at 10 million calls
+    Page(page::Args),
     /// Events a second from inbox to calls, beside one transaction an event
     Process(process::Args),
     /// Jobs a second, latency, WAL and dead tuples of the job queue, beside its peers
     Queue(queue::Args),
     /// Random histories sent at once: each stored call beside the fold of its stored events
     Histories(histories::Args),
+    /// Run one of the others and keep its result in docs/benchmarks.jsonl
+    Record(record::Args),
+    /// Make docs/benchmarks.md of the results that were kept
+    Report(report::Args),
 }
 
 #[tokio::main]
@@ -67,9 +76,12 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Rebuild(args) => rebuild::run(args).await?,
         Command::Fresh(args) => fresh::run(args).await?,
         Command::Ingest(args) => ingest::run(args).await?,
+        Command::Page(args) => page::run(args).await?,
         Command::Process(args) => process::run(args).await?,
         Command::Queue(args) => return queue::run(args).await,
         Command::Histories(args) => histories::run(args).await?,
+        Command::Record(args) => record::run(args).await?,
+        Command::Report(args) => report::run(&args)?,
     };
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::BackfillError;
@@ -121,24 +121,43 @@ pub async fn faults(pool: &PgPool, id: Uuid, limit: i64) -> Result<Vec<Fault>, B
     Ok(sqlx::query_file_as!(Fault, "../sql/backfill/failed_units.sql", id, limit).fetch_all(pool).await?)
 }
 
-/// Pauses, resumes or cancels.
+/// What [`change_in`] did.
+#[derive(Debug, Clone)]
+pub struct Changed {
+    /// None: a backfill of all tenants.
+    pub tenant: Option<Uuid>,
+    /// As in [`Progress::state`].
+    pub before: String,
+    pub after: &'static str,
+}
+
+/// Pauses, resumes or cancels, in the caller's transaction.
 ///
 /// # Errors
 /// When there is none of that id or its state does not allow it, and on database errors.
-pub async fn change(pool: &PgPool, id: Uuid, change: Change) -> Result<(), BackfillError> {
+pub async fn change_in(tx: &mut PgConnection, id: Uuid, change: Change) -> Result<Changed, BackfillError> {
     let (state, from) = change.states();
-    let from: Vec<String> = from.iter().map(|&state| state.to_owned()).collect();
-    let mut tx = pool.begin().await?;
-    let changed =
-        sqlx::query_file_scalar!("../sql/backfill/set_state.sql", id, state, &from).fetch_optional(&mut *tx).await?;
-    if changed.is_none() {
-        let found =
-            sqlx::query_scalar!("SELECT state FROM tally.backfills WHERE id = $1", id).fetch_optional(&mut *tx).await?;
-        return Err(found.map_or(BackfillError::UnknownBackfill(id), BackfillError::NotNow));
+    let found = sqlx::query!("SELECT user_id, state FROM tally.backfills WHERE id = $1 FOR UPDATE", id)
+        .fetch_optional(&mut *tx)
+        .await?
+        .ok_or(BackfillError::UnknownBackfill(id))?;
+    if !from.contains(&found.state.as_str()) {
+        return Err(BackfillError::NotNow(found.state));
     }
+    sqlx::query_file!("../sql/backfill/set_state.sql", id, state).execute(&mut *tx).await?;
     if change == Change::Resume {
         sqlx::query_file!("../sql/backfill/retry_failed.sql", id).execute(&mut *tx).await?;
     }
+    Ok(Changed { tenant: found.user_id, before: found.state, after: state })
+}
+
+/// Pauses, resumes or cancels.
+///
+/// # Errors
+/// As [`change_in`].
+pub async fn change(pool: &PgPool, id: Uuid, change: Change) -> Result<(), BackfillError> {
+    let mut tx = pool.begin().await?;
+    change_in(&mut tx, id, change).await?;
     tx.commit().await?;
     Ok(())
 }

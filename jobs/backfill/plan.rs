@@ -86,32 +86,61 @@ pub async fn preview(pool: &PgPool, request: &Request) -> Result<Plan, BackfillE
     Ok(plan(pool, request).await?.0)
 }
 
-/// Begins a backfill: its units, and marks for the months (which are put together
-/// from their days and need no unit), commit together. Workers find it from then on.
+/// A backfill that is planned and not begun.
+pub struct Prepared<'a> {
+    pub plan: Plan,
+    request: &'a Request,
+    tenants: Vec<TenantUnits>,
+}
+
+/// Plans a backfill. Counted before anything is written, so that no tenant's row is
+/// held meanwhile.
+///
+/// # Errors
+/// When the tenant is unknown, and on database errors.
+pub async fn prepare<'a>(pool: &PgPool, request: &'a Request) -> Result<Prepared<'a>, BackfillError> {
+    let (plan, tenants) = plan(pool, request).await?;
+    Ok(Prepared { plan, request, tenants })
+}
+
+impl Prepared<'_> {
+    /// Begins it in the caller's transaction: its units, and marks for the months (which
+    /// are put together from their days and need no unit). Workers find it when that
+    /// transaction has committed.
+    ///
+    /// # Errors
+    /// On database errors.
+    pub async fn begin(&self, tx: &mut PgConnection) -> Result<Uuid, BackfillError> {
+        let request = self.request;
+        let id = sqlx::query_file_scalar!(
+            "../sql/backfill/insert_backfill.sql",
+            request.tenant as Option<Uuid>,
+            request.first_day as Option<NaiveDate>,
+            request.last_day as Option<NaiveDate>,
+            request.mode.as_str(),
+            self.plan.method.as_str(),
+            request.max_calls_per_second as Option<i32>,
+            request.reason
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        for tenant in &self.tenants {
+            insert(tx, id, tenant).await?;
+        }
+        Ok(id)
+    }
+}
+
+/// Plans a backfill and begins it.
 ///
 /// # Errors
 /// When the tenant is unknown, and on database errors; nothing has happened then.
 pub async fn start(pool: &PgPool, request: &Request) -> Result<(Uuid, Plan), BackfillError> {
-    // Counted before anything is written, so that no tenant's row is held meanwhile.
-    let (plan, tenants) = plan(pool, request).await?;
+    let prepared = prepare(pool, request).await?;
     let mut tx = pool.begin().await?;
-    let id = sqlx::query_file_scalar!(
-        "../sql/backfill/insert_backfill.sql",
-        request.tenant as Option<Uuid>,
-        request.first_day as Option<NaiveDate>,
-        request.last_day as Option<NaiveDate>,
-        request.mode.as_str(),
-        plan.method.as_str(),
-        request.max_calls_per_second as Option<i32>,
-        request.reason
-    )
-    .fetch_one(&mut *tx)
-    .await?;
-    for tenant in &tenants {
-        insert(&mut tx, id, tenant).await?;
-    }
+    let id = prepared.begin(&mut tx).await?;
     tx.commit().await?;
-    Ok((id, plan))
+    Ok((id, prepared.plan))
 }
 
 async fn insert(tx: &mut PgConnection, backfill: Uuid, tenant: &TenantUnits) -> Result<(), BackfillError> {

@@ -14,7 +14,7 @@ WITH days AS (
     WHERE a.agent_id = $4 AND a.user_id = $1 AND a.grain = 'day' AND a.bucket_start >= $2 AND a.bucket_start < $3
       AND a.zone = (SELECT timezone FROM public.users WHERE id = $1)
 ), talk AS (
-    SELECT t.v, t.n FROM days d CROSS JOIN LATERAL unnest(d.duration_values, d.duration_counts) AS t (v, n)
+    SELECT t.v, sum(t.n) AS n FROM days d CROSS JOIN LATERAL unnest(d.duration_values, d.duration_counts) AS t (v, n) GROUP BY t.v
 ), hours AS (
     SELECT u.date, u.hour, u.total_calls, u.successful_calls, u.in_progress_calls FROM public.user_analytics u
     WHERE $4::uuid IS NULL AND u.user_id = $1 AND u.grain = 'hour' AND u.bucket_start >= $2 AND u.bucket_start < $3

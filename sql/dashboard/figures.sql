@@ -1,6 +1,6 @@
 -- Returns the figures of the tenant $1: day rows in [$2, $4), hour rows in [$5, $4), and per agent the sum of [$3, $4);
--- part 'spread' is talk time and contacts of [$3, $4) (agent_name 'now') and of [$2, $3) ('before'), merged from the days'
--- histograms and sets: exact percentiles by the rule of tally.percentile, and contacts that were in any of the days.
+-- part 'spread' is talk time of [$3, $4) (agent_name 'now') and of [$2, $3) ('before'), merged from the days' histograms: exact
+-- percentiles by the rule of tally.percentile. The sets of contacts come with the days: a hash set of ours merges them several times faster.
 -- One statement, so one snapshot: the parts of a page agree with each other.
 SELECT 'day' AS "part!", u.bucket_start, NULL::text AS agent_name,
        u.total_calls::bigint AS "calls!", u.successful_calls::bigint AS "answered!",
@@ -10,14 +10,15 @@ SELECT 'day' AS "part!", u.bucket_start, NULL::text AS agent_name,
        u.total_duration_minutes::bigint AS "minutes!", u.talk_seconds::bigint AS "talk_seconds!",
        u.leads_generated::bigint AS "leads!", u.qualified_leads::bigint AS "qualified_leads!",
        u.credits_micros::bigint AS "credits_micros!", u.cost_micros::bigint AS "cost_micros!",
-       u.distinct_contacts::bigint AS contacts, NULL::integer AS p50_seconds, NULL::integer AS p95_seconds, NULL::integer AS p99_seconds
+       u.distinct_contacts::bigint AS contacts, NULL::integer AS p50_seconds, NULL::integer AS p95_seconds, NULL::integer AS p99_seconds,
+       u.contact_ids
 FROM public.user_analytics u
 WHERE u.user_id = $1 AND u.grain = 'day' AND u.zone = (SELECT timezone FROM public.users WHERE id = $1) AND u.bucket_start >= $2 AND u.bucket_start < $4
 UNION ALL
 SELECT 'hour', u.bucket_start, NULL,
        u.total_calls, u.successful_calls, u.voicemail_calls, u.no_answer_calls, u.busy_calls,
        u.failed_outcome_calls, u.cancelled_calls, u.in_progress_calls, u.total_duration_minutes, u.talk_seconds,
-       u.leads_generated, u.qualified_leads, u.credits_micros, u.cost_micros, NULL, NULL, NULL, NULL
+       u.leads_generated, u.qualified_leads, u.credits_micros, u.cost_micros, NULL, NULL, NULL, NULL, NULL
 FROM public.user_analytics u
 WHERE u.user_id = $1 AND u.grain = 'hour' AND u.zone = (SELECT timezone FROM public.users WHERE id = $1) AND u.bucket_start >= $5 AND u.bucket_start < $4
 UNION ALL
@@ -26,14 +27,14 @@ SELECT 'agent', NULL, g.name,
        sum(a.no_answer_calls)::bigint, sum(a.busy_calls)::bigint, sum(a.failed_outcome_calls)::bigint,
        sum(a.cancelled_calls)::bigint, sum(a.in_progress_calls)::bigint, sum(a.total_duration_minutes)::bigint,
        sum(a.talk_seconds)::bigint, sum(a.leads_generated)::bigint, sum(a.qualified_leads)::bigint,
-       sum(a.credits_micros)::bigint, sum(a.cost_micros)::bigint, NULL, NULL, NULL, NULL
+       sum(a.credits_micros)::bigint, sum(a.cost_micros)::bigint, NULL, NULL, NULL, NULL, NULL
 FROM public.agent_analytics a
 LEFT JOIN public.agents g ON g.user_id = a.user_id AND g.id = a.agent_id
 WHERE a.user_id = $1 AND a.grain = 'day' AND a.zone = (SELECT timezone FROM public.users WHERE id = $1) AND a.bucket_start >= $3 AND a.bucket_start < $4
 GROUP BY a.agent_id, g.name
 UNION ALL
 SELECT 'spread', NULL, CASE WHEN is_now THEN 'now' ELSE 'before' END, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-       s.contacts, p.p50_seconds, p.p95_seconds, p.p99_seconds
+       NULL, p.p50_seconds, p.p95_seconds, p.p99_seconds, NULL
 FROM (
     SELECT is_now, min(v) FILTER (WHERE upto >= ceil(0.50 * total)) AS p50_seconds,
            min(v) FILTER (WHERE upto >= ceil(0.95 * total)) AS p95_seconds,
@@ -50,13 +51,3 @@ FROM (
     ) c
     GROUP BY is_now
 ) p
-FULL JOIN (
-    SELECT is_now, count(*) AS contacts
-    FROM (
-        SELECT DISTINCT u.bucket_start >= $3 AS is_now, c.contact_id
-        FROM public.user_analytics u
-        CROSS JOIN LATERAL unnest(u.contact_ids) AS c (contact_id)
-        WHERE u.user_id = $1 AND u.grain = 'day' AND u.zone = (SELECT timezone FROM public.users WHERE id = $1) AND u.bucket_start >= $2 AND u.bucket_start < $4
-    ) d
-    GROUP BY is_now
-) s USING (is_now)

@@ -6,6 +6,7 @@ use axum::extract::State;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sqlx::PgConnection;
 use tallyline_jobs::backfill::{self, BackfillError, Plan, Progress, Request};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -150,11 +151,14 @@ async fn start(
     Given(given): Given<NewBackfill>,
 ) -> Result<Made<Started>, Fault> {
     let request = given.request()?;
-    let (id, plan) = backfill::start(&gate.pool, &request).await?;
+    let prepared = backfill::prepare(&gate.pool, &request).await?;
     let details = json!({ "mode": request.mode, "first_day": request.first_day, "last_day": request.last_day,
-        "reason": request.reason, "units": plan.units });
-    entered(&gate, &changer, "backfill.start", id, request.tenant, details).await?;
-    Ok(Made(Started { id, plan }))
+        "reason": request.reason, "units": prepared.plan.units });
+    let mut tx = gate.pool.begin().await?;
+    let id = prepared.begin(&mut tx).await?;
+    entered(&mut tx, &changer, "backfill.start", (id, request.tenant), details).await?;
+    tx.commit().await?;
+    Ok(Made(Started { id, plan: prepared.plan }))
 }
 
 async fn pause(State(gate): State<Arc<Gate>>, changer: Changer, Item(id): Item<Uuid>) -> Result<Done, Fault> {
@@ -176,23 +180,21 @@ async fn steer(
     change: backfill::Change,
     action: &str,
 ) -> Result<Done, Fault> {
-    let before = backfill::show(&gate.pool, id).await?;
-    backfill::change(&gate.pool, id, change).await?;
-    let after = backfill::show(&gate.pool, id).await?.state;
-    entered(gate, changer, action, id, before.user_id, json!({ "before": before.state, "after": after })).await?;
+    let mut tx = gate.pool.begin().await?;
+    let changed = backfill::change_in(&mut tx, id, change).await?;
+    let details = json!({ "before": changed.before, "after": changed.after });
+    entered(&mut tx, changer, action, (id, changed.tenant), details).await?;
+    tx.commit().await?;
     Ok(Done)
 }
 
-/// The library changes on connections of its own: the trail is written right after.
 async fn entered(
-    gate: &Gate,
+    db: &mut PgConnection,
     changer: &Changer,
     action: &str,
-    id: Uuid,
-    tenant: Option<Uuid>,
+    (id, tenant): (Uuid, Option<Uuid>),
     details: Value,
 ) -> Result<(), Fault> {
     let change = Change { action, of: ("backfill", id.to_string()), tenant, details };
-    record(&mut *gate.pool.acquire().await?, &changer.principal, &changer.source, change).await?;
-    Ok(())
+    Ok(record(db, &changer.principal, &changer.source, change).await?)
 }

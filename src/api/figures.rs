@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
@@ -14,7 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::extract::{Asked, Tenant};
-use super::page::{Answer, Found};
+use super::page::Tag;
 use super::problem::Fault;
 use super::routes::{Routes, about};
 use crate::accounts::guard::Gate;
@@ -30,7 +32,8 @@ pub(super) fn routes() -> Routes {
         read,
         about("Figures", "Hours, days or months, equal to the calls at the instant as_of")
             .asked::<FiguresAsked>()
-            .answers::<ExactFigures>(),
+            .answers::<ExactFigures>()
+            .tagged(),
     )
 }
 
@@ -101,22 +104,20 @@ impl From<Figures> for Bucket {
 async fn read(
     State(gate): State<Arc<Gate>>,
     tenant: Tenant,
+    headers: HeaderMap,
     Asked(asked): Asked<FiguresAsked>,
-) -> Answer<ExactFigures> {
+) -> Result<Response, Fault> {
     let Some((grain, most)) = MOST_DAYS.into_iter().find(|(grain, _)| grain.as_str() == asked.grain) else {
         return Err(Fault::bad("grain is hour, day or month"));
     };
     if asked.from > asked.to || asked.to - asked.from >= TimeDelta::days(most) {
         return Err(Fault::bad("a range has up to 62 days of hours, 800 of days, 100 years of months"));
     }
-    Ok(Found(answer(&gate.pool, tenant.id, grain, &asked).await?))
-}
-
-async fn answer(pool: &PgPool, user_id: Uuid, grain: Grain, asked: &FiguresAsked) -> Result<ExactFigures, Fault> {
-    let range = sqlx::query_file!("sql/exact/range.sql", user_id, asked.from, asked.to).fetch_optional(pool).await?;
+    let range =
+        sqlx::query_file!("sql/exact/range.sql", tenant.id, asked.from, asked.to).fetch_optional(&gate.pool).await?;
     let range = range.ok_or(Fault::NotFound("no such tenant"))?;
     let question = Question {
-        user_id,
+        user_id: tenant.id,
         grain,
         from: range.from_time.unwrap_or_default(),
         to: range.to_time.unwrap_or_default(),
@@ -124,9 +125,33 @@ async fn answer(pool: &PgPool, user_id: Uuid, grain: Grain, asked: &FiguresAsked
         with_sets: asked.sets,
         at_most_marked: MOST_MARKED,
     };
+    let tag = tag(&gate.pool, &tenant, &asked, &question).await?;
+    if tag.is_held(&headers) {
+        return Ok(tag.held());
+    }
+    Ok(tag.of(answer(&gate.pool, &question).await?))
+}
+
+/// Read before the figures: a tag may be older than what it stands for, never newer.
+async fn tag(pool: &PgPool, tenant: &Tenant, asked: &FiguresAsked, question: &Question) -> Result<Tag, sqlx::Error> {
+    let tier: i16 = match question.grain {
+        Grain::Hour => 1,
+        Grain::Day => 2,
+        Grain::Month => 3,
+    };
+    let stamp = sqlx::query_file_scalar!("sql/api/figures_stamp.sql", tenant.id, tier, question.from, question.to)
+        .fetch_one(pool)
+        .await?;
+    Ok(Tag::new(
+        tenant.id,
+        &[&"figures", &tenant.zone, &asked.grain, &asked.from, &asked.to, &asked.by_agent, &asked.sets, &stamp],
+    ))
+}
+
+async fn answer(pool: &PgPool, question: &Question) -> Result<ExactFigures, Fault> {
     // Before the figures: what waited then is not promised below. Marks do not count: these figures read past them.
-    let waiting = sqlx::query_file!("sql/dashboard/freshness.sql", user_id, 1).fetch_one(pool).await?;
-    let Reading { as_of, fresh, lag_seconds, rows } = exact::read(pool, &question).await?;
+    let waiting = sqlx::query_file!("sql/dashboard/freshness.sql", question.user_id, 1).fetch_one(pool).await?;
+    let Reading { as_of, fresh, lag_seconds, rows } = exact::read(pool, question).await?;
     let counted_until = as_of - TimeDelta::milliseconds((lag_seconds * 1000.0) as i64);
     let complete_until = waiting.oldest_event_at.map_or(counted_until, |oldest| oldest.min(counted_until));
     let figures = rows.into_iter().map(Bucket::from).collect();

@@ -1,5 +1,7 @@
 //! Pages of lists, days of ranges, and answers that may be asked for again.
 
+use std::fmt::Display;
+
 use axum::Json;
 use axum::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
@@ -9,6 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
 use sqlx::PgPool;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -108,18 +111,42 @@ impl IntoResponse for Done {
     }
 }
 
-/// `body`, or 304 when the client holds it already. The tag is weak: the same
-/// generation means the same figures, not the same bytes.
-pub(super) fn tagged<T: Serialize>(headers: &HeaderMap, tag: &str, body: T) -> Response {
-    let tag = format!("W/\"{tag}\"");
-    let kept = [(CACHE_CONTROL, "private, no-cache".to_owned()), (ETAG, tag.clone())];
-    let held = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let is_held =
-        held.flat_map(|value| value.split(',')).any(|held| matches!(held.trim(), held if held == tag || held == "*"));
-    if is_held {
-        return (StatusCode::NOT_MODIFIED, kept).into_response();
+/// What an answer is known by: weak, since the same figures come with another time at
+/// which they were read.
+pub(super) struct Tag(String);
+
+impl Tag {
+    /// Of what was asked for and of whom, and of what the answer depends on. Another
+    /// version of the program may answer otherwise.
+    pub(super) fn new(tenant: Uuid, parts: &[&dyn Display]) -> Tag {
+        let mut hash = Sha256::new();
+        hash.update(tenant.as_bytes());
+        for part in parts.iter().map(ToString::to_string).chain([env!("CARGO_PKG_VERSION").to_owned()]) {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        Tag(format!("W/\"{}\"", hex::encode(&hash.finalize()[..16])))
     }
-    (StatusCode::OK, kept, Json(body)).into_response()
+
+    /// Whether the client holds what is known by this.
+    pub(super) fn is_held(&self, headers: &HeaderMap) -> bool {
+        let held = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+        held.flat_map(|value| value.split(',')).any(|held| held.trim() == self.0 || held.trim() == "*")
+    }
+
+    fn headers(self) -> [(axum::http::HeaderName, String); 2] {
+        [(CACHE_CONTROL, "private, no-cache".to_owned()), (ETAG, self.0)]
+    }
+
+    /// 304.
+    pub(super) fn held(self) -> Response {
+        (StatusCode::NOT_MODIFIED, self.headers()).into_response()
+    }
+
+    /// The answer, 200.
+    pub(super) fn of<T: Serialize>(self, body: T) -> Response {
+        (StatusCode::OK, self.headers(), Json(body)).into_response()
+    }
 }
 
 /// Local days, the last included, as instants.

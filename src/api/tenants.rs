@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::extract::{Asked, Operator, Tenant};
-use super::page::{Answer, Cursor, Found, Freshness, Page, freshness, lines, range, tagged};
+use super::page::{Answer, Cursor, Found, Freshness, Page, Tag, freshness, lines, range};
 use super::people::PageAsked;
 use super::problem::Fault;
 use super::routes::{Routes, about};
@@ -43,7 +43,10 @@ pub(super) fn routes() -> Routes {
         .get(
             "/api/v1/tenants/{id}/agents",
             agents,
-            about(FIGURES, "Agents, by id, with the figures of their days").asked::<AgentsAsked>().answers::<Agents>(),
+            about(FIGURES, "Agents, by id, with the figures of their days")
+                .asked::<AgentsAsked>()
+                .answers::<Agents>()
+                .tagged(),
         )
         .get(
             "/api/v1/tenants/{id}/overview",
@@ -167,11 +170,24 @@ struct Agents {
     page: Page<Agent>,
 }
 
-async fn agents(State(gate): State<Arc<Gate>>, tenant: Tenant, Asked(asked): Asked<AgentsAsked>) -> Answer<Agents> {
+async fn agents(
+    State(gate): State<Arc<Gate>>,
+    tenant: Tenant,
+    headers: HeaderMap,
+    Asked(asked): Asked<AgentsAsked>,
+) -> Result<Response, Fault> {
     let lines = lines(asked.limit)?;
     let days = range(&gate, &tenant, (asked.from, asked.to), MOST_DAYS).await?;
     let cursor = Cursor { list: "agents", tenant: tenant.id };
     let after = cursor.read::<Uuid>(asked.cursor.as_deref())?.unwrap_or_default();
+    // Before the figures: a tag may be older than what it stands for, never newer.
+    let stamp = sqlx::query_file_scalar!("sql/api/agents_stamp.sql", tenant.id, days.from, days.to)
+        .fetch_one(&gate.pool)
+        .await?;
+    let tag = Tag::new(tenant.id, &[&"agents", &tenant.zone, &days.first, &days.last, &after, &lines, &stamp]);
+    if tag.is_held(&headers) {
+        return Ok(tag.held());
+    }
     let fresh = freshness(&gate.pool, tenant.id).await?;
     let mut tx = tenant.read(&gate).await?;
     let rows =
@@ -180,7 +196,7 @@ async fn agents(State(gate): State<Arc<Gate>>, tenant: Tenant, Asked(asked): Ask
             .await?;
     let page = cursor.page(rows, lines, |agent| agent.id, |agent| agent);
     let (as_of, complete_until) = (fresh.as_of, fresh.complete_until);
-    Ok(Found(Agents { as_of, complete_until, from: days.first, to: days.last, page }))
+    Ok(tag.of(Agents { as_of, complete_until, from: days.first, to: days.last, page }))
 }
 
 /// What was computed ahead.
@@ -217,9 +233,8 @@ async fn cached(gate: &Gate, tenant: &Tenant, headers: &HeaderMap, key: &str) ->
         generation: row.generation,
         data: row.cache_data,
     };
-    let (until, current) = (body.complete_until.timestamp_micros(), i32::from(body.is_current));
-    let tag = format!("{key}-{}-{}-{until}-{current}", row.generation, row.updated_at.timestamp_micros());
-    Ok(tagged(headers, &tag, body))
+    let tag = Tag::new(tenant.id, &[&key, &row.generation, &row.updated_at, &body.complete_until, &body.is_current]);
+    Ok(if tag.is_held(headers) { tag.held() } else { tag.of(body) })
 }
 
 /// Which periods: those that begin on these dates; by default of the last thirty days.
@@ -293,8 +308,8 @@ async fn periods(
     let as_of = rows.iter().map(|period| period.calculated_at).min();
     let complete_until = as_of.map_or(fresh.complete_until, |as_of| as_of.min(fresh.complete_until));
     let generations: i64 = rows.iter().map(|period| period.generation).sum();
-    let newest = rows.iter().map(|period| period.calculated_at.timestamp_micros()).max().unwrap_or_default();
-    let until = complete_until.timestamp_micros();
-    let tag = format!("{kind}-{}-{}-{}-{generations}-{newest}-{until}", days.first, days.last, rows.len());
-    Ok(tagged(&headers, &tag, Periods { as_of, complete_until, periods: rows }))
+    let newest = rows.iter().map(|period| period.calculated_at).max().unwrap_or_default();
+    let tag =
+        Tag::new(tenant.id, &[&kind, &days.first, &days.last, &rows.len(), &generations, &newest, &complete_until]);
+    Ok(if tag.is_held(&headers) { tag.held() } else { tag.of(Periods { as_of, complete_until, periods: rows }) })
 }

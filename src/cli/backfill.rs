@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
 use sqlx::PgPool;
 use tallyline_jobs::backfill::{self, Change, Method, Mode, Plan, Progress, Request};
 use uuid::Uuid;
 
 use super::context::Database;
 use super::table::{grouped, table};
-use super::{Outcome, Refused, WrongUsage};
+use super::{Outcome, Refused, WrongUsage, trail};
 use crate::config::Config;
 use crate::dashboard::format::duration;
 
@@ -142,9 +143,16 @@ async fn begin(pool: &PgPool, start: Start) -> anyhow::Result<Outcome> {
         }
         confirm()?;
     }
-    let (id, plan) = backfill::start(pool, &request).await?;
+    let prepared = backfill::prepare(pool, &request).await?;
+    let mut tx = pool.begin().await?;
+    let id = prepared.begin(&mut tx).await?;
+    let plan = prepared.plan;
+    let details = json!({ "mode": request.mode, "first_day": request.first_day, "last_day": request.last_day,
+        "reason": request.reason, "units": plan.units });
+    trail::record(&mut tx, "backfill.start", ("backfill", id.to_string()), request.tenant, details).await?;
+    tx.commit().await?;
     if json {
-        println!("{}", serde_json::json!({ "id": id, "plan": plan }));
+        println!("{}", json!({ "id": id, "plan": plan }));
     } else {
         if start.yes {
             print_plan(&plan);
@@ -197,7 +205,16 @@ pub(super) async fn a_process_works(pool: &PgPool) -> Result<bool, sqlx::Error> 
 }
 
 async fn change(pool: &PgPool, id: Uuid, change: Change) -> anyhow::Result<()> {
-    backfill::change(pool, id, change).await?;
+    let action = match change {
+        Change::Pause => "backfill.pause",
+        Change::Resume => "backfill.resume",
+        Change::Cancel => "backfill.cancel",
+    };
+    let mut tx = pool.begin().await?;
+    let changed = backfill::change_in(&mut tx, id, change).await?;
+    let details = json!({ "before": changed.before, "after": changed.after });
+    trail::record(&mut tx, action, ("backfill", id.to_string()), changed.tenant, details).await?;
+    tx.commit().await?;
     println!("{}", line(&backfill::show(pool, id).await?));
     Ok(())
 }

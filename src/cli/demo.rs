@@ -12,7 +12,7 @@ use super::provision::provision;
 use super::simulate::{now, progress_bar, show};
 use super::table::{grouped, micros, percent, table};
 use super::verify::wait_until_settled;
-use super::{Outcome, announce};
+use super::{Outcome, announce, desk};
 use crate::config::Config;
 use crate::daemon::{Daemon, Role, sealing_key};
 use crate::ledger::{self, Ledger};
@@ -82,6 +82,7 @@ async fn drive(config: &Config, daemon: &Daemon, args: &Args) -> anyhow::Result<
     let key = sealing_key(config)?;
     let targets = provision(&daemon.pool, &key, args.tenants, None).await?;
     println!("tenants   {} in {}", targets.len(), zones(&targets));
+    desk::buy_credits(&daemon.pool, &targets, args.calls).await?;
     let options = SimulateOptions {
         url: format!("http://{}", daemon.address),
         public_origin: config.public_origin(),
@@ -107,6 +108,7 @@ async fn drive(config: &Config, daemon: &Daemon, args: &Args) -> anyhow::Result<
     if !wait_until_settled(&daemon.pool, SETTLE_LIMIT).await? {
         bail!("not everything was counted within {} s", SETTLE_LIMIT.as_secs());
     }
+    desk::customers_and_follow_ups(&daemon.pool, &targets).await?;
     // The clock asks for trends every quarter of an hour; nobody watches a demonstration for so long.
     sqlx::query!("SELECT tally.request_job('rebuild_all_dashboards', 'demo')").fetch_one(&daemon.pool).await?;
     announce::jobs(config, &daemon.pool).await;

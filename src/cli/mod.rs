@@ -14,6 +14,7 @@ mod credits;
 mod customer;
 mod db;
 mod demo;
+mod desk;
 mod follow_up;
 mod healthcheck;
 mod inbox;

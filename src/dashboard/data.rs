@@ -6,9 +6,10 @@
 //! the inbox belong to schema `tally`, which that role cannot see; they are read
 //! by the pool's own role.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use futures::TryStreamExt as _;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -89,7 +90,7 @@ pub struct Spread {
     pub percentiles: Option<[i32; 3]>,
 }
 
-/// A local hour of today.
+/// A local hour of the last day.
 #[derive(Debug)]
 pub struct Hour {
     pub start: DateTime<Utc>,
@@ -113,8 +114,10 @@ pub struct Page {
     pub agent: Option<Uuid>,
     pub zone: String,
     pub freshness: Freshness,
-    /// Oldest first, today last.
+    /// Oldest first.
     pub days: Vec<Day>,
+    /// Whether the last of them is not over yet.
+    pub is_open: bool,
     pub previous_from: NaiveDate,
     pub previous_until: NaiveDate,
     pub total: Figures,
@@ -152,6 +155,7 @@ struct Row {
     p50_seconds: Option<i32>,
     p95_seconds: Option<i32>,
     p99_seconds: Option<i32>,
+    contact_ids: Option<Vec<Uuid>>,
 }
 
 impl Row {
@@ -176,16 +180,17 @@ impl Row {
         }
     }
 
-    fn spread(&self) -> Spread {
+    fn percentiles(&self) -> Option<[i32; 3]> {
         let percentiles = self.p50_seconds.zip(self.p95_seconds).zip(self.p99_seconds);
-        Spread { contacts: self.contacts, percentiles: percentiles.map(|((p50, p95), p99)| [p50, p95, p99]) }
+        percentiles.map(|((p50, p95), p99)| [p50, p95, p99])
     }
 }
 
+#[derive(Debug)]
 struct Bucket {
+    date: NaiveDate,
     start: DateTime<Utc>,
     end: DateTime<Utc>,
-    date: NaiveDate,
 }
 
 /// The first tenants by name.
@@ -196,21 +201,26 @@ pub async fn tenants(pool: &PgPool) -> Result<Vec<TenantName>, sqlx::Error> {
     sqlx::query_file_as!(TenantName, "sql/dashboard/tenants.sql", MAX_LISTED_TENANTS).fetch_all(pool).await
 }
 
-/// The page of one tenant over its last `day_count` local days, of one agent or all;
-/// `None` when there is no such tenant.
-pub async fn page(
-    pool: &PgPool,
-    user_id: Uuid,
-    day_count: u16,
-    agent: Option<Uuid>,
-) -> Result<Option<Page>, sqlx::Error> {
+/// The days that a page is about, as days of the tenant's zone.
+#[derive(Debug, Clone, Copy)]
+pub enum Span {
+    /// The last so many, today included.
+    Last(u16),
+    /// Both included.
+    Dates(NaiveDate, NaiveDate),
+}
+
+/// The page of one tenant over some days, of one agent or all; `None` when there is no
+/// such tenant, or its calendar has none of the days.
+pub async fn page(pool: &PgPool, user_id: Uuid, span: Span, agent: Option<Uuid>) -> Result<Option<Page>, sqlx::Error> {
     let Some(zone) = sqlx::query_file_scalar!("sql/dashboard/zone.sql", user_id).fetch_optional(pool).await? else {
         return Ok(None);
     };
     // Before the figures: what was complete then is still complete below.
     let freshness = freshness(pool, user_id).await?;
-    let buckets = days(pool, &zone, i64::from(day_count) * 2).await?;
-    let middle = buckets.len().saturating_sub(usize::from(day_count));
+    let freshness_now = freshness.now;
+    let (buckets, middle) = days(pool, &zone, span).await?;
+    // The last day, which is today where the span does not end before.
     let (Some(first), Some(period), Some(today)) = (buckets.first(), buckets.get(middle), buckets.last()) else {
         return Ok(None);
     };
@@ -219,7 +229,8 @@ pub async fn page(
 
     let mut tx = tallyline_db::pool::tenant_tx(pool, user_id).await?;
     let tenant = sqlx::query_file_as!(Tenant, "sql/dashboard/tenant.sql", user_id).fetch_optional(&mut *tx).await?;
-    let rows = figures(&mut tx, user_id, agent, [first.start, period.start, today.end, today.start]).await?;
+    let (rows, [contacts, contacts_before]) =
+        figures(&mut tx, user_id, agent, [first.start, period.start, today.end, today.start]).await?;
     let breakdown = breakdown::read(&mut tx, user_id, period.start, today.end, agent).await?;
     // Trends are of the tenant as a whole.
     let trends = if agent.is_none() { trends::read(&mut tx, user_id).await? } else { None };
@@ -253,6 +264,7 @@ pub async fn page(
         agent,
         zone,
         freshness,
+        is_open: freshness_now < today.end,
         previous_from: first.date,
         previous_until: all_days.last().map_or(first.date, |d| d.date),
         total: period_days.iter().map(|d| d.figures).sum(),
@@ -260,42 +272,50 @@ pub async fn page(
         days: period_days,
         hours,
         agents: agents(&rows),
-        spread: spread(&rows, "now"),
-        previous_spread: spread(&rows, "before"),
+        spread: spread(&rows, "now", contacts),
+        previous_spread: spread(&rows, "before", contacts_before),
         breakdown,
         trends,
     }))
 }
 
-/// The rows of figures.sql or, for an agent, agent_figures.sql. `instants`: begin of the
-/// period before, of the period, end of today, begin of today.
+/// The rows of figures.sql or, for an agent, agent_figures.sql, and how many different
+/// contacts the period and the one before it had. `instants`: begin of the period before,
+/// of the period, end of today, begin of today.
 async fn figures(
     conn: &mut PgConnection,
     user_id: Uuid,
     agent: Option<Uuid>,
     [previous, period, end, today]: [DateTime<Utc>; 4],
-) -> Result<Vec<Row>, sqlx::Error> {
-    match agent {
+) -> Result<(Vec<Row>, [Option<i64>; 2]), sqlx::Error> {
+    let mut found = match agent {
         None => {
-            sqlx::query_file_as!(Row, "sql/dashboard/figures.sql", user_id, previous, period, end, today)
-                .fetch_all(conn)
-                .await
+            sqlx::query_file_as!(Row, "sql/dashboard/figures.sql", user_id, previous, period, end, today).fetch(conn)
         }
         Some(agent) => {
             sqlx::query_file_as!(Row, "sql/dashboard/agent_figures.sql", user_id, previous, period, end, today, agent)
-                .fetch_all(conn)
-                .await
+                .fetch(conn)
         }
+    };
+    // Sets of a day at a time: together they may be many times their union.
+    let (mut rows, mut now, mut before) = (Vec::new(), HashSet::new(), HashSet::new());
+    while let Some(mut row) = found.try_next().await? {
+        let is_now = row.bucket_start.is_some_and(|start| start >= period);
+        let contacts = if is_now { &mut now } else { &mut before };
+        contacts.extend(row.contact_ids.take().unwrap_or_default());
+        rows.push(row);
     }
+    let count = |contacts: HashSet<Uuid>| i64::try_from(contacts.len()).ok().filter(|count| *count > 0);
+    Ok((rows, [count(now), count(before)]))
 }
 
 fn by_start<'a>(rows: &'a [Row], part: &str) -> BTreeMap<DateTime<Utc>, &'a Row> {
     rows.iter().filter(|r| r.part == part).filter_map(|r| Some((r.bucket_start?, r))).collect()
 }
 
-fn spread(rows: &[Row], period: &str) -> Spread {
+fn spread(rows: &[Row], period: &str, contacts: Option<i64>) -> Spread {
     let row = rows.iter().find(|r| r.part == "spread" && r.agent_name.as_deref() == Some(period));
-    row.map(Row::spread).unwrap_or_default()
+    Spread { contacts, percentiles: row.and_then(Row::percentiles) }
 }
 
 /// How far the figures of a tenant lag.
@@ -306,13 +326,23 @@ pub async fn freshness(pool: &PgPool, user_id: Uuid) -> Result<Freshness, sqlx::
     sqlx::query_file_as!(Freshness, "sql/dashboard/freshness.sql", user_id, MAX_COUNTED + 1).fetch_one(pool).await
 }
 
-/// Oldest first.
-async fn days(pool: &PgPool, zone: &str, count: i64) -> Result<Vec<Bucket>, sqlx::Error> {
-    let rows = sqlx::query_file!("sql/dashboard/days.sql", zone, count).fetch_all(pool).await?;
-    let newest_first = rows.into_iter().map(|r| Bucket { start: r.bucket_start, end: r.bucket_end, date: r.date });
-    let mut buckets: Vec<Bucket> = newest_first.collect();
+/// The days of the span and as many before it, oldest first, and the place of the first of the span.
+async fn days(pool: &PgPool, zone: &str, span: Span) -> Result<(Vec<Bucket>, usize), sqlx::Error> {
+    let mut buckets = match span {
+        Span::Last(count) => {
+            sqlx::query_file_as!(Bucket, "sql/dashboard/days.sql", zone, i64::from(count) * 2).fetch_all(pool).await?
+        }
+        Span::Dates(from, to) => {
+            let before = from - (to - from) - TimeDelta::days(1);
+            sqlx::query_file_as!(Bucket, "sql/dashboard/days_between.sql", zone, before, to).fetch_all(pool).await?
+        }
+    };
     buckets.reverse();
-    Ok(buckets)
+    let middle = match span {
+        Span::Last(count) => buckets.len().saturating_sub(usize::from(count)),
+        Span::Dates(from, _) => buckets.partition_point(|bucket| bucket.date < from),
+    };
+    Ok((buckets, middle))
 }
 
 fn agents(rows: &[Row]) -> Vec<Agent> {

@@ -12,6 +12,7 @@ mod figures;
 pub(crate) mod format;
 pub(crate) mod layout;
 mod pages;
+pub(crate) mod routes;
 mod sign_in;
 mod tables;
 mod tiles;
@@ -62,11 +63,8 @@ const SECURITY_HEADERS: [(&str, &str); 6] = [
 /// (`into_make_service_with_connect_info::<SocketAddr>` or the same extension);
 /// without it, and without login, every request is refused.
 pub fn router(gate: &Arc<Gate>, first_run: FirstRun) -> Router {
-    let pages = Router::new()
-        .route("/", get(page))
-        .merge(pages::router())
-        .with_state(Arc::clone(gate))
-        .layer(from_fn_with_state(Arc::clone(gate), guard::pages));
+    let pages =
+        own_pages().router.with_state(Arc::clone(gate)).layer(from_fn_with_state(Arc::clone(gate), guard::pages));
     Router::new()
         .route(assets::STYLE.path, get(async || assets::STYLE.response()))
         .route(assets::SCRIPT.path, get(async || assets::SCRIPT.response()))
@@ -79,6 +77,17 @@ pub fn router(gate: &Arc<Gate>, first_run: FirstRun) -> Router {
             add_security_headers(response.headers_mut());
             response
         }))
+}
+
+fn own_pages() -> routes::Pages {
+    routes::Pages::default().get("/", page).and(pages::routes())
+}
+
+/// Paths of all pages for who is signed in, with their parameters in braces.
+pub fn page_paths() -> Vec<&'static str> {
+    let mut paths = own_pages().read;
+    paths.append(&mut operate::routes().read);
+    paths
 }
 
 fn add_security_headers(headers: &mut HeaderMap) {
@@ -129,7 +138,7 @@ async fn answer(pool: &PgPool, principal: &Principal, asked: &Asked) -> Result<R
         },
     };
     let page = match user_id {
-        Some(id) => data::page(pool, id, days, None).await?,
+        Some(id) => data::page(pool, id, data::Span::Last(days), None).await?,
         None => None,
     };
     Ok(match page {

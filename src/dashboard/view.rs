@@ -125,7 +125,7 @@ pub fn days_section(page: &Page) -> Markup {
             // Counted from today backwards, so that today always has its label.
             label: if (last - i).is_multiple_of(every) { short_date(day.date) } else { String::new() },
             minor: !(last - i).is_multiple_of(every * 2),
-            title: format!("{}{}", long_date(day.date), if i == last { ", so far" } else { "" }),
+            title: format!("{}{}", long_date(day.date), if i == last && page.is_open { ", so far" } else { "" }),
             ahead: false,
             figures: day.figures,
             mean: means.get(&day.date).copied(),
@@ -163,7 +163,7 @@ fn label_every(columns: usize) -> usize {
     }
 }
 
-/// The calls of each hour of today by outcome.
+/// The calls of each hour of the last day by outcome.
 pub fn hours_section(page: &Page) -> Markup {
     let now = page.freshness.now;
     let columns: Vec<Column> = page
@@ -181,12 +181,14 @@ pub fn hours_section(page: &Page) -> Markup {
         .collect();
     let begun = columns.iter().filter(|c| !c.ahead).count();
     let today: super::figures::Figures = page.hours.iter().map(|h| h.figures).sum();
-    let description = format!("Calls of today by hour and outcome, {} calls so far.", format::integer(today.calls));
+    let last = page.days.last().map(|day| day.date).unwrap_or_default();
+    let (day, so_far) = if page.is_open { ("Today".to_owned(), " so far") } else { (long_date(last), "") };
+    let description = format!("Calls of {day} by hour and outcome, {} calls{so_far}.", format::integer(today.calls));
     html! {
         section .card aria-labelledby="hours-title" {
-            h2 id="hours-title" { "Today by hour" }
+            h2 id="hours-title" { (day) " by hour" }
             p .sub {
-                (format::integer(today.calls)) " calls so far, " (format::integer(today.answered()))
+                (format::integer(today.calls)) " calls" (so_far) ", " (format::integer(today.answered()))
                 " answered, answer rate " (today.answer_rate())
             }
             (chart::stacked(&Stacked { columns: &columns, height: plot_height(today.calls, 130.0), description: &description, now: share_of_day(page) }))
@@ -197,6 +199,9 @@ pub fn hours_section(page: &Page) -> Markup {
 
 /// Where now lies among today's hours, as a share of the drawing's width.
 fn share_of_day(page: &Page) -> Option<f64> {
+    if !page.is_open {
+        return None;
+    }
     let now = page.freshness.now;
     let current = page.hours.iter().rposition(|h| h.start <= now)?;
     let into = (now - page.hours[current].start).num_seconds() as f64 / 3600.0;

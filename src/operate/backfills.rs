@@ -171,13 +171,15 @@ fn planned(plan: &Plan) -> Markup {
 
 pub async fn start(State(gate): State<Arc<Gate>>, AsAdmin(actor): AsAdmin, Form(asked): Form<Asked>) -> Answer {
     let request = asked.request()?;
-    let (id, plan) = backfill::start(&gate.pool, &request).await?;
+    let prepared = backfill::prepare(&gate.pool, &request).await?;
     let details = json!({
         "first_day": request.first_day, "last_day": request.last_day, "mode": request.mode,
-        "calls_per_second": request.max_calls_per_second, "reason": request.reason, "units": plan.units,
+        "calls_per_second": request.max_calls_per_second, "reason": request.reason, "units": prepared.plan.units,
     });
-    let mut db = gate.pool.acquire().await?;
-    actor.record(&mut db, "backfill.start", ("backfill", id.to_string()), request.tenant, details).await?;
+    let mut tx = gate.pool.begin().await?;
+    let id = prepared.begin(&mut tx).await?;
+    actor.record(&mut tx, "backfill.start", ("backfill", id.to_string()), request.tenant, details).await?;
+    tx.commit().await?;
     Ok(back(&format!("{PATH}/{id}"), "done"))
 }
 
@@ -259,11 +261,10 @@ pub async fn change(
         "cancel" => Change::Cancel,
         _ => return Err(Stop::NotFound),
     };
-    let before = backfill::show(&gate.pool, id).await?;
-    backfill::change(&gate.pool, id, change).await?;
-    let after = backfill::show(&gate.pool, id).await?;
-    let details = json!({ "before": { "state": before.state }, "after": { "state": after.state } });
-    let mut db = gate.pool.acquire().await?;
-    actor.record(&mut db, &format!("backfill.{word}"), ("backfill", id.to_string()), before.user_id, details).await?;
+    let mut tx = gate.pool.begin().await?;
+    let changed = backfill::change_in(&mut tx, id, change).await?;
+    let details = json!({ "before": { "state": changed.before }, "after": { "state": changed.after } });
+    actor.record(&mut tx, &format!("backfill.{word}"), ("backfill", id.to_string()), changed.tenant, details).await?;
+    tx.commit().await?;
     Ok(back(&format!("{PATH}/{id}"), "done"))
 }

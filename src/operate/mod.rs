@@ -13,7 +13,7 @@ mod jobs;
 mod own;
 mod page;
 mod pipeline;
-mod quality;
+pub mod quality;
 mod quarantine;
 mod queues;
 mod schedules;
@@ -23,12 +23,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{any, get, post};
+use axum::routing::any;
 use sqlx::PgPool;
 use tallyline_secrets::SealingKey;
 
 use crate::accounts::guard::{self, Gate};
 use crate::config::Config;
+use crate::dashboard::routes::Pages;
 
 /// What operators need beyond the database.
 #[derive(Clone, Default)]
@@ -39,6 +40,8 @@ pub struct Means {
     pub announces: bool,
     /// Where links lead that are shown to somebody.
     pub public_origin: String,
+    /// What the page of data quality has counted.
+    pub hours_over: quality::HoursOver,
 }
 
 impl Means {
@@ -47,7 +50,12 @@ impl Means {
         let sealing_key = crate::daemon::sealing_key(config)
             .inspect_err(|error| tracing::warn!(%error, "no secret can be made by the dashboard"))
             .ok();
-        Means { sealing_key, announces: config.queue.announce, public_origin: config.public_origin() }
+        Means {
+            sealing_key,
+            announces: config.queue.announce,
+            public_origin: config.public_origin(),
+            hours_over: quality::HoursOver::default(),
+        }
     }
 
     /// Tells processes that there may be jobs; those that are not told look once a second.
@@ -71,63 +79,69 @@ impl Means {
 
 /// The routes.
 pub fn router(gate: &Arc<Gate>) -> Router {
-    Router::new()
-        .route("/operate", get(pipeline::show))
-        .merge(work())
-        .merge(people())
+    routes()
+        .router
         .route("/operate/{*rest}", any(async || page::Stop::NotFound))
         .with_state(Arc::clone(gate))
         .layer(from_fn_with_state(Arc::clone(gate), guard::pages))
 }
 
-fn work() -> Router<Arc<Gate>> {
-    Router::new()
-        .route("/operate/jobs", get(jobs::list))
-        .route("/operate/jobs/many", get(bulk::preview).post(bulk::act))
-        .route("/operate/jobs/{id}", get(jobs::show))
-        .route("/operate/jobs/{id}/retry", post(jobs::retry))
-        .route("/operate/jobs/{id}/cancel", post(jobs::cancel))
-        .route("/operate/jobs/{id}/discard", post(jobs::discard))
-        .route("/operate/queues", get(queues::show))
-        .route("/operate/queues/{name}/pause", post(queues::pause))
-        .route("/operate/queues/{name}/resume", post(queues::resume))
-        .route("/operate/queues/{name}/cap", post(queues::cap))
-        .route("/operate/kinds/pause", post(queues::pause_kind))
-        .route("/operate/kinds/{name}/resume", post(queues::resume_kind))
-        .route("/operate/schedules", get(schedules::list))
-        .route("/operate/schedules/{name}", get(schedules::show))
-        .route("/operate/schedules/{name}/run", post(schedules::run))
-        .route("/operate/schedules/{name}/pause", post(schedules::pause))
-        .route("/operate/schedules/{name}/resume", post(schedules::resume))
-        .route("/operate/backfills", get(backfills::list).post(backfills::start))
-        .route("/operate/backfills/preview", get(backfills::preview))
-        .route("/operate/backfills/{id}", get(backfills::show))
-        .route("/operate/backfills/{id}/{change}", post(backfills::change))
-        .route("/operate/quality", get(quality::show))
-        .route("/operate/quarantine", get(quarantine::list))
-        .route("/operate/quarantine/replay", post(quarantine::replay_many))
-        .route("/operate/quarantine/{id}", get(quarantine::show))
-        .route("/operate/quarantine/{id}/replay", post(quarantine::replay))
-        .route("/operate/quarantine/{id}/body", post(quarantine::body))
+/// The pages and what changes things on them.
+pub(crate) fn routes() -> Pages {
+    Pages::default().get("/operate", pipeline::show).and(work()).and(people())
 }
 
-fn people() -> Router<Arc<Gate>> {
-    Router::new()
-        .route("/operate/tenants", get(tenants::list))
-        .route("/operate/tenants/{id}", get(tenants::show))
-        .route("/operate/tenants/{id}/rotate/{provider}", post(tenants::rotate))
-        .route("/operate/accounts", get(accounts::list).post(accounts::add))
-        .route("/operate/accounts/{id}", get(accounts::show))
-        .route("/operate/accounts/{id}/role", post(accounts::role))
-        .route("/operate/accounts/{id}/close", post(accounts::close))
-        .route("/operate/accounts/{id}/open", post(accounts::open))
-        .route("/operate/accounts/{id}/link", post(accounts::link))
-        .route("/operate/audit", get(audit::list))
-        .route("/operate/audit/{id}", get(audit::show))
-        .route("/account", get(own::show))
-        .route("/account/password", post(own::password))
-        .route("/account/sessions/end-others", post(own::end_others))
-        .route("/account/sessions/{id}/end", post(own::end))
-        .route("/account/tokens", post(own::add_token))
-        .route("/account/tokens/{id}/revoke", post(own::revoke_token))
+fn work() -> Pages {
+    Pages::default()
+        .get("/operate/jobs", jobs::list)
+        .get("/operate/jobs/many", bulk::preview)
+        .post("/operate/jobs/many", bulk::act)
+        .get("/operate/jobs/{id}", jobs::show)
+        .post("/operate/jobs/{id}/retry", jobs::retry)
+        .post("/operate/jobs/{id}/cancel", jobs::cancel)
+        .post("/operate/jobs/{id}/discard", jobs::discard)
+        .get("/operate/queues", queues::show)
+        .post("/operate/queues/{name}/pause", queues::pause)
+        .post("/operate/queues/{name}/resume", queues::resume)
+        .post("/operate/queues/{name}/cap", queues::cap)
+        .post("/operate/kinds/pause", queues::pause_kind)
+        .post("/operate/kinds/{name}/resume", queues::resume_kind)
+        .get("/operate/schedules", schedules::list)
+        .get("/operate/schedules/{name}", schedules::show)
+        .post("/operate/schedules/{name}/run", schedules::run)
+        .post("/operate/schedules/{name}/pause", schedules::pause)
+        .post("/operate/schedules/{name}/resume", schedules::resume)
+        .get("/operate/backfills", backfills::list)
+        .post("/operate/backfills", backfills::start)
+        .get("/operate/backfills/preview", backfills::preview)
+        .get("/operate/backfills/{id}", backfills::show)
+        .post("/operate/backfills/{id}/{change}", backfills::change)
+        .get("/operate/quality", quality::show)
+        .get("/operate/quarantine", quarantine::list)
+        .post("/operate/quarantine/replay", quarantine::replay_many)
+        .get("/operate/quarantine/{id}", quarantine::show)
+        .post("/operate/quarantine/{id}/replay", quarantine::replay)
+        .post("/operate/quarantine/{id}/body", quarantine::body)
+}
+
+fn people() -> Pages {
+    Pages::default()
+        .get("/operate/tenants", tenants::list)
+        .get("/operate/tenants/{id}", tenants::show)
+        .post("/operate/tenants/{id}/rotate/{provider}", tenants::rotate)
+        .get("/operate/accounts", accounts::list)
+        .post("/operate/accounts", accounts::add)
+        .get("/operate/accounts/{id}", accounts::show)
+        .post("/operate/accounts/{id}/role", accounts::role)
+        .post("/operate/accounts/{id}/close", accounts::close)
+        .post("/operate/accounts/{id}/open", accounts::open)
+        .post("/operate/accounts/{id}/link", accounts::link)
+        .get("/operate/audit", audit::list)
+        .get("/operate/audit/{id}", audit::show)
+        .get("/account", own::show)
+        .post("/account/password", own::password)
+        .post("/account/sessions/end-others", own::end_others)
+        .post("/account/sessions/{id}/end", own::end)
+        .post("/account/tokens", own::add_token)
+        .post("/account/tokens/{id}/revoke", own::revoke_token)
 }

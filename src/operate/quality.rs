@@ -1,9 +1,10 @@
 //! `/operate/quality`: how complete and how correct the data are.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::State;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
 use sqlx::PgConnection;
 use tallyline_jobs::admin_log::COMMAND_LINE;
@@ -46,6 +47,26 @@ struct Hour {
     hour: DateTime<Utc>,
     received: i64,
     quarantined: i64,
+    is_over: bool,
+}
+
+/// Webhooks of hours that are over, as they were counted once: of two days there may be
+/// a million, and no page reads them all each time. Every hour up to the newest is known.
+#[derive(Clone, Default)]
+pub struct HoursOver(Arc<Mutex<BTreeMap<DateTime<Utc>, i64>>>);
+
+impl HoursOver {
+    async fn read(&self, db: &mut PgConnection) -> Result<Vec<Hour>, sqlx::Error> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let from = known.keys().next_back().map_or(DateTime::UNIX_EPOCH, |newest| *newest + TimeDelta::hours(1));
+        let mut hours = sqlx::query_file_as!(Hour, "sql/operate/event_hours.sql", from).fetch_all(db).await?;
+        for hour in &mut hours {
+            hour.received = known.get(&hour.hour).copied().unwrap_or(hour.received);
+        }
+        let over = hours.iter().filter(|hour| hour.is_over).map(|hour| (hour.hour, hour.received));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = over.collect();
+        Ok(hours)
+    }
 }
 
 struct Stuck {
@@ -81,7 +102,7 @@ struct Gap {
 pub async fn show(State(gate): State<Arc<Gate>>, Operator(who): Operator) -> Answer {
     let mut db = gate.pool.acquire().await?;
     let checks = last_checks(&mut db).await?;
-    let hours = sqlx::query_file_as!(Hour, "sql/operate/event_hours.sql").fetch_all(&mut *db).await?;
+    let hours = gate.means.hours_over.read(&mut db).await?;
     let stuck = sqlx::query_file_as!(Stuck, "sql/operate/stuck_calls.sql", MOST).fetch_all(&mut *db).await?;
     let checked = sqlx::query_file_as!(Checked, "sql/operate/differences.sql", MOST).fetch_all(&mut *db).await?;
     let gaps = sqlx::query_file_as!(Gap, "sql/operate/reconcile_gaps.sql", MOST).fetch_all(&mut *db).await?;

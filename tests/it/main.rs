@@ -12,6 +12,7 @@ mod defects;
 mod embedded;
 mod end_to_end;
 mod figures;
+mod first_contact;
 mod fuzz;
 mod histories;
 mod inbox_cli;

@@ -1,5 +1,7 @@
 //! The pages of a tenant: what they show, where their figures lead, whose they are.
 
+mod files;
+
 use axum::Router;
 use axum::http::StatusCode;
 use serde_json::json;
@@ -199,9 +201,18 @@ async fn what_belongs_to_another_tenant_is_not_there() {
     let unknown = browser.get(&format!("/tenants/{}/calls", Uuid::new_v4())).await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
     let ids = [("calls", call), ("agents", agent), ("leads", contact)];
-    let mut uris: Vec<String> = ["calls", "agents", "leads", "customers", "follow-ups", "credits", "calls?format=csv"]
-        .map(|page| format!("/tenants/{theirs}/{page}"))
-        .into();
+    let mut uris: Vec<String> = [
+        "calls",
+        "agents",
+        "leads",
+        "customers",
+        "follow-ups",
+        "credits",
+        "calls?format=csv",
+        "credits?format=parquet",
+    ]
+    .map(|page| format!("/tenants/{theirs}/{page}"))
+    .into();
     uris.extend(ids.map(|(page, id)| format!("/tenants/{theirs}/{page}/{id}")));
     uris.extend(ids.map(|(page, id)| format!("/tenants/{mine}/{page}/{id}")));
     uris.extend(ids.map(|(page, _)| format!("/tenants/{mine}/{page}/{}", Uuid::new_v4())));
@@ -267,6 +278,25 @@ async fn a_call_shows_all_that_came_of_it_as_text() {
 }
 
 /// Break tried: the apostrophe left out.
+/// Break: the dates left out; the page is of the last thirty days.
+#[tokio::test]
+async fn the_page_of_an_agent_is_of_the_days_that_are_asked_for() {
+    let db = TestDb::new().await;
+    let (user_id, mut browser, _) = march(&db).await;
+    let agent: Uuid = one(&db, "SELECT id FROM agents WHERE user_id = $1 AND name = 'A0'", user_id).await;
+    let of_day = "SELECT count(*) FROM calls WHERE user_id = $1 AND (started_at AT TIME ZONE 'Asia/Kolkata')::date = '2026-03-09'
+                  AND agent_id = (SELECT id FROM agents WHERE user_id = $1 AND name = 'A0')";
+    let count: i64 = one(&db, of_day, user_id).await;
+    let uri = format!("/tenants/{user_id}/agents/{agent}?from=2026-03-09&to=2026-03-09");
+    let page = get(&mut browser, &uri).await;
+    assert!(count > 0 && page.contains(&format!(">{count}<")), "{count}: {page}");
+    assert!(page.contains("Mon 9 Mar 2026 by hour") && !page.contains("so far"), "{page}");
+    assert!(page.contains("Changes are against 8 Mar to 8 Mar 2026"), "{page}");
+    assert!(page.contains(&format!("/calls?from=2026-03-09&amp;to=2026-03-09&amp;agent={agent}")), "{page}");
+    let before = browser.get(&uri.replace("2026-03-09", "1999-03-09")).await;
+    assert_eq!(before.status, StatusCode::BAD_REQUEST);
+}
+
 #[tokio::test]
 async fn files_hold_every_row_and_no_formula() {
     let db = TestDb::new().await;

@@ -54,7 +54,9 @@ pub async fn account(db: &TestDb, email: &str, role: Role) -> Uuid {
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
+    /// What is no text has signs of its own for what cannot be read.
     pub text: String,
+    pub bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -102,7 +104,14 @@ impl Browser {
             };
         }
         let body = to_bytes(response.into_body(), 16 << 20).await.unwrap();
-        Answer { status, headers, text: String::from_utf8(body.to_vec()).unwrap() }
+        let is_file = headers.get("content-type").is_some_and(|kind| kind == "application/vnd.apache.parquet");
+        let bytes = body.to_vec();
+        let text = if is_file {
+            String::from_utf8_lossy(&bytes).into_owned()
+        } else {
+            String::from_utf8(bytes.clone()).unwrap()
+        };
+        Answer { status, headers, text, bytes }
     }
 
     pub async fn get(&mut self, uri: &str) -> Answer {

@@ -8,6 +8,7 @@ pub mod calls;
 pub mod error;
 pub mod figures;
 pub mod fingerprint;
+pub mod list;
 pub mod parquet;
 pub mod rebuild;
 pub mod recompute;

@@ -7,12 +7,14 @@ use axum::response::Response;
 use maud::{Markup, html};
 use uuid::Uuid;
 
+use super::download::{self, Cell, Format, Head, Kind};
 use super::filter::Asked;
-use super::{Open, Refused, answered, csv, id_of, table};
+use super::{Open, Refused, answered, id_of, table};
 use crate::accounts::Principal;
 use crate::accounts::guard::Gate;
+use crate::dashboard::data::{self, Span};
 use crate::dashboard::figures::Change;
-use crate::dashboard::{breakdown, chart, data, format, tiles, view};
+use crate::dashboard::{breakdown, chart, format, tiles, view};
 
 /// Agents that are listed, those with most calls.
 const MAX_AGENTS: i64 = 1000;
@@ -60,8 +62,8 @@ async fn listed(gate: &Gate, principal: Principal, id: &str, asked: &Asked) -> R
     .fetch_all(&mut *tx)
     .await?;
     tx.commit().await?;
-    if asked.wants_csv() {
-        return Ok(file(&open, &rows));
+    if let Some(format) = asked.file()? {
+        return Ok(file(format, &open, rows));
     }
     let heads = [
         ("Agent", ""),
@@ -146,49 +148,48 @@ fn line(open: &Open, row: &Row) -> Markup {
     }
 }
 
-fn file(open: &Open, rows: &[Row]) -> Response {
-    let heads = [
-        "agent_id",
-        "agent",
-        "calls",
-        "calls_before",
-        "answered",
-        "answer_rate_percent",
-        "minutes",
-        "average_talk_seconds",
-        "median_talk_seconds",
-        "leads",
-        "qualified_leads",
-        "credits",
-        "cost",
-        "cost_per_answered_call",
-        "currency",
-    ];
-    let number = |number: Option<i64>| number.map(|n| n.to_string()).unwrap_or_default();
-    let lines: Vec<Vec<String>> = rows
-        .iter()
+const COLUMNS: [Head; 15] = [
+    ("agent_id", Kind::Text),
+    ("agent", Kind::Text),
+    ("calls", Kind::Number),
+    ("calls_before", Kind::Number),
+    ("answered", Kind::Number),
+    ("answer_rate_percent", Kind::Tenths),
+    ("minutes", Kind::Number),
+    ("average_talk_seconds", Kind::Number),
+    ("median_talk_seconds", Kind::Number),
+    ("leads", Kind::Number),
+    ("qualified_leads", Kind::Number),
+    ("credits", Kind::Micros),
+    ("cost", Kind::Micros),
+    ("cost_per_answered_call", Kind::Micros),
+    ("currency", Kind::Text),
+];
+
+fn file(format: Format, open: &Open, rows: Vec<Row>) -> Response {
+    let lines: Vec<Vec<Cell>> = rows
+        .into_iter()
         .map(|row| {
-            let rate = format::per_mille(row.answered, row.calls - row.in_progress);
             vec![
-                row.id.to_string(),
-                row.name.clone().unwrap_or_default(),
-                row.calls.to_string(),
-                row.calls_before.to_string(),
-                row.answered.to_string(),
-                rate.map(|tenths| format!("{}.{}", tenths / 10, tenths % 10)).unwrap_or_default(),
-                row.minutes.to_string(),
-                number(average(row)),
-                number(row.median_seconds.map(i64::from)),
-                row.leads.to_string(),
-                row.qualified.to_string(),
-                csv::micros(row.credits_micros),
-                csv::micros(row.cost_micros),
-                per_answered(row).map(csv::micros).unwrap_or_default(),
-                open.period.currency.clone(),
+                row.id.into(),
+                row.name.as_ref().into(),
+                row.calls.into(),
+                row.calls_before.into(),
+                row.answered.into(),
+                Cell::tenths(format::per_mille(row.answered, row.calls - row.in_progress)),
+                row.minutes.into(),
+                average(&row).into(),
+                row.median_seconds.into(),
+                row.leads.into(),
+                row.qualified.into(),
+                Cell::Micros(row.credits_micros),
+                Cell::Micros(row.cost_micros),
+                Cell::micros(per_answered(&row)),
+                (&open.period.currency).into(),
             ]
         })
         .collect();
-    csv::file("agents", &heads, move |_: Option<()>| {
+    download::file(format, "agents", &COLUMNS, move |_: Option<()>| {
         let lines = lines.clone();
         async move { Ok((lines, None)) }
     })
@@ -222,18 +223,23 @@ async fn shown(
         tx.commit().await?;
         name.ok_or(Refused::Unknown)?
     };
-    // The charts end today; a period of dates has its own place in the lists.
-    let days = u16::try_from(open.filter.days).unwrap_or(crate::dashboard::DEFAULT_DAYS);
-    let page = data::page(&open.pool, open.tenant, days, Some(agent_id)).await?.ok_or(Refused::Unknown)?;
+    let last_days = u16::try_from(open.filter.days).unwrap_or(crate::dashboard::DEFAULT_DAYS);
+    let span = open.filter.dates.map_or(Span::Last(last_days), |(from, to)| Span::Dates(from, to));
+    let page = data::page(&open.pool, open.tenant, span, Some(agent_id)).await?;
+    let page = page.ok_or(Refused::Bad("there are no such days"))?;
     let links = breakdown::Links::of(&page, Some(agent_id));
+    let path = format!("/agents/{agent_id}");
     let content = html! {
         nav .ranges.apart aria-label="Period" {
             @for range in view::RANGES {
-                a href=(format!("{}?days={range}", open.path(&format!("/agents/{agent_id}")))) aria-current=[(range == days).then_some("true")] {
+                @let is_shown = open.filter.dates.is_none() && range == last_days;
+                a href=(format!("{}?days={range}", open.path(&path))) aria-current=[is_shown.then_some("true")] {
                     (range) span .unit-word { " days" }
                 }
             }
         }
+        (period_form(&open, &path))
+        p .counted { (open.period_words()) ". Changes are against " (view::date_range(page.previous_from, page.previous_until)) "." }
         (tiles::of_agent(&page))
         p .counted { a href=(links.calls(&[])) { "Calls of this agent" } }
         (view::days_section(&page))

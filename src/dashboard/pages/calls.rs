@@ -9,17 +9,18 @@ use maud::{Markup, html};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
+use super::download::{self, Batch, Cell, Format, Head, Kind};
 use super::filter::{Asked, Filter, outcome_word};
-use super::{Cursor, Open, PAGE_ROWS, Refused, answered, csv, cut, outcome, page_limit, table};
+use super::{Cursor, Open, PAGE_ROWS, Refused, answered, cut, outcome, page_limit, table};
 use crate::accounts::Principal;
 use crate::accounts::guard::Gate;
 use crate::dashboard::figures::OUTCOMES;
 use crate::dashboard::format;
 
 /// Calls that one page looks at to find those that a filter leaves; then it offers to look further.
-const MAX_LOOKED: i64 = 20_000;
+const MAX_LOOKED: i64 = 5_000;
 /// Calls of a period that are counted one by one where no roll-up has the figure.
-const MAX_COUNTED: i64 = 100_000;
+const MAX_COUNTED: i64 = 10_000;
 /// Agents to choose from.
 const MAX_AGENTS: i64 = 500;
 
@@ -80,8 +81,8 @@ async fn listed(gate: &Gate, principal: Principal, id: &str, asked: &Asked) -> R
         .into_iter()
         .map(|row| (row.id, row.name))
         .collect();
-    if asked.wants_csv() {
-        return Ok(file(open, question));
+    if let Some(format) = asked.file()? {
+        return Ok(file(format, open, question));
     }
     let figure = figure(&mut tx, &question).await?;
     let (rows, next, looked_in_vain) = read(&mut tx, &question, after, PAGE_ROWS).await?;
@@ -294,25 +295,26 @@ fn meanings() -> Markup {
     }
 }
 
-fn file(open: Open, question: Question) -> Response {
-    let heads = [
-        "id",
-        "started_at",
-        "agent_id",
-        "agent",
-        "direction",
-        "source",
-        "number",
-        "talk_seconds",
-        "outcome",
-        "lead_score",
-        "lead_quality",
-        "credits",
-        "cost",
-        "currency",
-    ];
+const COLUMNS: [Head; 14] = [
+    ("id", Kind::Text),
+    ("started_at", Kind::Time),
+    ("agent_id", Kind::Text),
+    ("agent", Kind::Text),
+    ("direction", Kind::Text),
+    ("source", Kind::Text),
+    ("number", Kind::Text),
+    ("talk_seconds", Kind::Number),
+    ("outcome", Kind::Text),
+    ("lead_score", Kind::Number),
+    ("lead_quality", Kind::Text),
+    ("credits", Kind::Micros),
+    ("cost", Kind::Micros),
+    ("currency", Kind::Text),
+];
+
+fn file(format: Format, open: Open, question: Question) -> Response {
     let open = Arc::new(open);
-    csv::file("calls", &heads, move |after| {
+    download::file(format, "calls", &COLUMNS, move |after| {
         let (open, question) = (Arc::clone(&open), question.clone());
         async move { batch(&open, &open.pool, &question, after).await }
     })
@@ -323,27 +325,26 @@ async fn batch(
     pool: &PgPool,
     question: &Question,
     after: Option<Cursor>,
-) -> Result<csv::Batch<Cursor>, sqlx::Error> {
+) -> Result<Batch<Cursor>, sqlx::Error> {
     let mut tx = tallyline_db::pool::tenant_tx(pool, question.tenant).await?;
-    let (rows, next, _) = read(&mut tx, question, after, usize::try_from(csv::BATCH).unwrap_or(PAGE_ROWS)).await?;
+    let (rows, next, _) = read(&mut tx, question, after, download::BATCH).await?;
     tx.commit().await?;
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let lines = rows.iter().map(|row| {
+    let lines = rows.into_iter().map(|row| {
         vec![
-            row.id.unwrap_or_default().to_string(),
-            row.started_at.unwrap_or_default().to_rfc3339(),
-            row.agent_id.unwrap_or_default().to_string(),
-            text(&row.agent_name),
-            text(&row.lead_type),
-            text(&row.call_source),
-            row.phone_number.as_deref().map(|number| open.number(Some(number))).unwrap_or_default(),
-            row.duration_seconds.unwrap_or(0).to_string(),
-            text(&row.outcome),
-            row.total_score.map(|score| score.to_string()).unwrap_or_default(),
-            text(&row.quality),
-            csv::micros(row.credits_micros.unwrap_or(0)),
-            csv::micros(row.cost_micros.unwrap_or(0)),
-            open.period.currency.clone(),
+            row.id.into(),
+            row.started_at.into(),
+            row.agent_id.into(),
+            row.agent_name.into(),
+            row.lead_type.into(),
+            row.call_source.into(),
+            row.phone_number.map(|number| open.number(Some(&number))).into(),
+            row.duration_seconds.into(),
+            row.outcome.into(),
+            row.total_score.into(),
+            row.quality.into(),
+            Cell::micros(row.credits_micros),
+            Cell::micros(row.cost_micros),
+            (&open.period.currency).into(),
         ]
     });
     Ok((lines.collect(), next))

@@ -11,8 +11,9 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::agents::period_form;
+use super::download::{self, Cell, Format, Head, Kind};
 use super::filter::Asked;
-use super::{NO_CURSOR, Open, PAGE_ROWS, Refused, answered, csv, cut, facts, page_limit, table};
+use super::{NO_CURSOR, Open, PAGE_ROWS, Refused, answered, cut, facts, page_limit, table};
 use crate::accounts::Principal;
 use crate::accounts::guard::Gate;
 use crate::dashboard::{format, view};
@@ -43,8 +44,8 @@ pub async fn page(
 
 async fn shown(gate: &Gate, principal: Principal, id: &str, asked: &Asked) -> Result<Response, Refused> {
     let open = Open::new(gate, principal, id, asked).await?;
-    if asked.wants_csv() {
-        return Ok(file(open));
+    if let Some(format) = asked.file()? {
+        return Ok(file(format, open));
     }
     let after = match asked.after.as_deref().filter(|text| !text.is_empty()) {
         Some(text) => Some(text.parse::<i64>().map_err(|_| Refused::Bad(NO_CURSOR))?),
@@ -170,25 +171,33 @@ fn line(open: &Open, row: &Row) -> Markup {
     }
 }
 
-fn file(open: Open) -> Response {
-    let heads = ["entry", "created_at", "kind", "description", "credits", "balance_after", "call_id"];
+const COLUMNS: [Head; 7] = [
+    ("entry", Kind::Number),
+    ("created_at", Kind::Time),
+    ("kind", Kind::Text),
+    ("description", Kind::Text),
+    ("credits", Kind::Micros),
+    ("balance_after", Kind::Micros),
+    ("call_id", Kind::Text),
+];
+
+fn file(format: Format, open: Open) -> Response {
     let open = Arc::new(open);
-    csv::file("credits", &heads, move |after: Option<i64>| {
+    download::file(format, "credits", &COLUMNS, move |after: Option<i64>| {
         let open = Arc::clone(&open);
         async move {
             let mut tx = open.tx().await?;
-            let count = usize::try_from(csv::BATCH).unwrap_or(PAGE_ROWS);
-            let (rows, next) = read(&mut tx, open.tenant, after, count).await?;
+            let (rows, next) = read(&mut tx, open.tenant, after, download::BATCH).await?;
             tx.commit().await?;
-            let lines = rows.iter().map(|row| {
+            let lines = rows.into_iter().map(|row| {
                 vec![
-                    row.entry_no.to_string(),
-                    row.created_at.to_rfc3339(),
-                    row.kind.clone(),
-                    row.description.clone(),
-                    csv::micros(row.amount_micros),
-                    csv::micros(row.balance_after_micros),
-                    row.call_id.map(|id| id.to_string()).unwrap_or_default(),
+                    row.entry_no.into(),
+                    row.created_at.into(),
+                    row.kind.into(),
+                    row.description.into(),
+                    Cell::Micros(row.amount_micros),
+                    Cell::Micros(row.balance_after_micros),
+                    row.call_id.into(),
                 ]
             });
             Ok((lines.collect(), next))

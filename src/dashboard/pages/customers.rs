@@ -9,8 +9,9 @@ use maud::{Markup, html};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::download::{self, Cell, Format, Head, Kind};
 use super::filter::Asked;
-use super::{Open, PAGE_ROWS, Refused, answered, csv, cut, or_none, page_limit, table};
+use super::{Open, PAGE_ROWS, Refused, answered, cut, or_none, page_limit, table};
 use crate::accounts::Principal;
 use crate::accounts::guard::Gate;
 use crate::dashboard::format;
@@ -44,8 +45,8 @@ pub async fn list(
 
 async fn listed(gate: &Gate, principal: Principal, id: &str, asked: &Asked) -> Result<Response, Refused> {
     let open = Open::new(gate, principal, id, asked).await?;
-    if asked.wants_csv() {
-        return Ok(file(open));
+    if let Some(format) = asked.file()? {
+        return Ok(file(format, open));
     }
     let after = asked.after.as_deref().filter(|text| !text.is_empty());
     let mut tx = open.tx().await?;
@@ -107,47 +108,47 @@ fn line(open: &Open, row: &Row) -> Markup {
     }
 }
 
-fn file(open: Open) -> Response {
-    let heads = [
-        "reference",
-        "contact_id",
-        "name",
-        "company",
-        "status",
-        "customer_since",
-        "calls",
-        "answered",
-        "talk_seconds",
-        "leads",
-        "credits",
-        "cost",
-        "currency",
-        "last_call_at",
-    ];
+const COLUMNS: [Head; 14] = [
+    ("reference", Kind::Text),
+    ("contact_id", Kind::Text),
+    ("name", Kind::Text),
+    ("company", Kind::Text),
+    ("status", Kind::Text),
+    ("customer_since", Kind::Time),
+    ("calls", Kind::Number),
+    ("answered", Kind::Number),
+    ("talk_seconds", Kind::Number),
+    ("leads", Kind::Number),
+    ("credits", Kind::Micros),
+    ("cost", Kind::Micros),
+    ("currency", Kind::Text),
+    ("last_call_at", Kind::Time),
+];
+
+fn file(format: Format, open: Open) -> Response {
     let open = Arc::new(open);
-    csv::file("customers", &heads, move |after: Option<String>| {
+    download::file(format, "customers", &COLUMNS, move |after: Option<String>| {
         let open = Arc::clone(&open);
         async move {
             let mut tx = open.tx().await?;
-            let count = usize::try_from(csv::BATCH).unwrap_or(PAGE_ROWS);
-            let (rows, next) = read(&mut tx, open.tenant, after.as_deref(), count).await?;
+            let (rows, next) = read(&mut tx, open.tenant, after.as_deref(), download::BATCH).await?;
             tx.commit().await?;
-            let lines = rows.iter().map(|row| {
+            let lines = rows.into_iter().map(|row| {
                 vec![
-                    row.reference.clone(),
-                    row.contact_id.to_string(),
-                    row.name.clone(),
-                    row.company.clone().unwrap_or_default(),
-                    row.status.clone(),
-                    row.conversion_date.to_rfc3339(),
-                    row.calls.to_string(),
-                    row.answered.to_string(),
-                    row.talk_seconds.to_string(),
-                    row.leads.to_string(),
-                    csv::micros(row.credits_micros),
-                    csv::micros(row.cost_micros),
-                    open.period.currency.clone(),
-                    row.last_call_at.map(|at| at.to_rfc3339()).unwrap_or_default(),
+                    row.reference.into(),
+                    row.contact_id.into(),
+                    row.name.into(),
+                    row.company.into(),
+                    row.status.into(),
+                    row.conversion_date.into(),
+                    row.calls.into(),
+                    row.answered.into(),
+                    row.talk_seconds.into(),
+                    row.leads.into(),
+                    Cell::Micros(row.credits_micros),
+                    Cell::Micros(row.cost_micros),
+                    (&open.period.currency).into(),
+                    row.last_call_at.into(),
                 ]
             });
             Ok((lines.collect(), next))

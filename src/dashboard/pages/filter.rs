@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::download::Format;
 use super::{Open, Refused};
 use crate::dashboard::figures::OUTCOMES;
 use crate::dashboard::{DEFAULT_DAYS, MAX_DAYS};
@@ -41,7 +42,7 @@ pub struct Asked {
     hour: Option<String>,
     /// Where a page of a list begins.
     pub after: Option<String>,
-    /// `csv` for a file.
+    /// `csv` or `parquet` for a file.
     pub format: Option<String>,
     pub sort: Option<String>,
     pub show: Option<String>,
@@ -129,8 +130,14 @@ impl Asked {
         })
     }
 
-    pub fn wants_csv(&self) -> bool {
-        self.format.as_deref() == Some("csv")
+    /// The file that is asked for instead of a page.
+    ///
+    /// # Errors
+    /// When there is no such file.
+    pub fn file(&self) -> Result<Option<Format>, Refused> {
+        let Some(word) = given(&self.format) else { return Ok(None) };
+        let known = Format::ALL.into_iter().find(|(_, known, _)| *known == word);
+        known.map(|(format, ..)| Some(format)).ok_or(Refused::Bad("files are csv and parquet"))
     }
 }
 

@@ -16,11 +16,12 @@ use sqlx::PgConnection;
 use tallyline_jobs::admin_log::{self, Entry};
 use uuid::Uuid;
 
+use super::download::{self, Format, Head, Kind};
 use super::filter::Asked;
-use super::{NO_CURSOR, Open, PAGE_ROWS, Refused, answered, csv, cut, id_of, or_none, page_limit, table};
+use super::{NO_CURSOR, Open, PAGE_ROWS, Refused, answered, cut, id_of, or_none, page_limit, table};
 use crate::accounts::guard::Gate;
 use crate::accounts::{Principal, Role, Source};
-use crate::dashboard::format;
+use crate::dashboard::{format, view};
 use crate::tenants::{self, FollowUpChange, NewFollowUp, TenantError};
 
 /// Follow-ups of a kind are counted up to this.
@@ -107,8 +108,8 @@ pub async fn list(
 async fn listed(gate: &Gate, principal: Principal, id: &str, asked: &Asked) -> Result<Response, Refused> {
     let open = Open::new(gate, principal, id, asked).await?;
     let (show, after) = (Show::of(asked)?, after_of(asked)?);
-    if asked.wants_csv() {
-        return Ok(file(open, show));
+    if let Some(format) = asked.file()? {
+        return Ok(file(format, open, show));
     }
     let mut tx = open.tx().await?;
     let count =
@@ -130,7 +131,7 @@ async fn listed(gate: &Gate, principal: Principal, id: &str, asked: &Asked) -> R
                     }
                 }
             }
-            p .counted { "Days are the tenant's; today is " (open.period.today) "." }
+            p .counted { "Days are the tenant's; today is " (view::long_date(open.period.today)) "." }
             (table("Follow-ups", &heads, &lines, "None."))
             (open.pager(&open.path("/follow-ups"), &[("show", show.word())], next.as_deref(), after.is_none()))
         }
@@ -187,7 +188,7 @@ fn line(open: &Open, row: &Row) -> Markup {
     let email = row.lead_email.as_deref().filter(|_| open.is_own());
     html! {
         tr {
-            th scope="row" { (row.follow_up_date) }
+            th scope="row" { (view::long_date(row.follow_up_date)) }
             td { span .name {
                 @match row.contact_id { Some(id) => a href=(open.path(&format!("/leads/{id}"))) { (name) }, None => (name) }
                 @if let Some(email) = email { " (" (email) ")" }
@@ -202,7 +203,7 @@ fn line(open: &Open, row: &Row) -> Markup {
                     (row.status) @if let Some(at) = row.completed_at { " " (open.time(at)) }
                 } @else if may_change(open) {
                     form .row-actions method="post" action=(open.path(&format!("/follow-ups/{}", row.id))) {
-                        @let about = format!("{} of {}", name, row.follow_up_date);
+                        @let about = format!("{} of {}", name, view::long_date(row.follow_up_date));
                         button name="change" value="complete" aria-label=(format!("Complete {about}")) { "Complete" } " "
                         button name="change" value="cancel" aria-label=(format!("Cancel {about}")) { "Cancel" }
                     }
@@ -382,29 +383,39 @@ fn back(open: &Open, show: Show) -> Response {
     (StatusCode::SEE_OTHER, [(LOCATION, address)]).into_response()
 }
 
-fn file(open: Open, show: Show) -> Response {
-    let heads = ["id", "date", "status", "source", "name", "number", "email", "remark", "call_id", "completed_at"];
+const COLUMNS: [Head; 10] = [
+    ("id", Kind::Text),
+    ("date", Kind::Date),
+    ("status", Kind::Text),
+    ("source", Kind::Text),
+    ("name", Kind::Text),
+    ("number", Kind::Text),
+    ("email", Kind::Text),
+    ("remark", Kind::Text),
+    ("call_id", Kind::Text),
+    ("completed_at", Kind::Time),
+];
+
+fn file(format: Format, open: Open, show: Show) -> Response {
     let open = Arc::new(open);
-    csv::file("follow-ups", &heads, move |after: Option<(NaiveDate, Uuid)>| {
+    download::file(format, "follow-ups", &COLUMNS, move |after: Option<(NaiveDate, Uuid)>| {
         let open = Arc::clone(&open);
         async move {
             let mut tx = open.tx().await?;
-            let count = usize::try_from(csv::BATCH).unwrap_or(PAGE_ROWS);
-            let (rows, next) = read(&mut tx, &open, show, after, count).await?;
+            let (rows, next) = read(&mut tx, &open, show, after, download::BATCH).await?;
             tx.commit().await?;
-            let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
             let lines = rows.iter().map(|row| {
                 vec![
-                    row.id.to_string(),
-                    row.follow_up_date.to_string(),
-                    row.status.clone(),
-                    row.source.clone(),
-                    text(row.lead_name.as_deref()),
-                    row.lead_phone.as_deref().map(|number| open.number(Some(number))).unwrap_or_default(),
-                    text(row.lead_email.as_deref().filter(|_| open.is_own())),
-                    text(row.remark.as_deref()),
-                    row.call_id.map(|id| id.to_string()).unwrap_or_default(),
-                    row.completed_at.map(|at| at.to_rfc3339()).unwrap_or_default(),
+                    row.id.into(),
+                    row.follow_up_date.into(),
+                    (&row.status).into(),
+                    (&row.source).into(),
+                    row.lead_name.as_ref().into(),
+                    row.lead_phone.as_deref().map(|number| open.number(Some(number))).into(),
+                    row.lead_email.as_ref().filter(|_| open.is_own()).into(),
+                    row.remark.as_ref().into(),
+                    row.call_id.into(),
+                    row.completed_at.into(),
                 ]
             });
             Ok((lines.collect(), next))

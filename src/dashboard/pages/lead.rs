@@ -16,7 +16,7 @@ use super::filter::Asked;
 use super::{Cursor, Open, PAGE_ROWS, Refused, answered, cut, facts, id_of, or_none, outcome, page_limit, table};
 use crate::accounts::Principal;
 use crate::accounts::guard::Gate;
-use crate::dashboard::format;
+use crate::dashboard::{format, view};
 
 #[derive(Debug)]
 struct Lead {
@@ -188,7 +188,7 @@ async fn follow_ups(open: &Open, conn: &mut PgConnection, number: Option<&str>) 
         .iter()
         .map(|row| {
             html! { tr {
-                th scope="row" { (row.follow_up_date) } td { (row.status) } td { (row.source) } td .long { (or_none(row.remark.as_deref())) }
+                th scope="row" { (view::long_date(row.follow_up_date)) } td { (row.status) } td { (row.source) } td .long { (or_none(row.remark.as_deref())) }
             } }
         })
         .collect();

@@ -9,8 +9,9 @@ use maud::{Markup, html};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::download::{self, Format, Head, Kind};
 use super::filter::Asked;
-use super::{Cursor, NO_CURSOR, Open, PAGE_ROWS, Refused, answered, csv, cut, or_none, page_limit, score, table};
+use super::{Cursor, NO_CURSOR, Open, PAGE_ROWS, Refused, answered, cut, or_none, page_limit, score, table};
 use crate::accounts::Principal;
 use crate::accounts::guard::Gate;
 
@@ -91,8 +92,8 @@ pub async fn list(
 async fn listed(gate: &Gate, principal: Principal, id: &str, asked: &Asked) -> Result<Response, Refused> {
     let open = Open::new(gate, principal, id, asked).await?;
     let order = Order::of(asked)?;
-    if asked.wants_csv() {
-        return Ok(file(open, order));
+    if let Some(format) = asked.file()? {
+        return Ok(file(format, open, order));
     }
     let mut tx = open.tx().await?;
     let (rows, next) = read(&mut tx, open.tenant, order, PAGE_ROWS).await?;
@@ -174,42 +175,41 @@ fn line(open: &Open, row: &Row) -> Markup {
     }
 }
 
-fn file(open: Open, order: Order) -> Response {
-    let heads = [
-        "contact_id",
-        "name",
-        "company",
-        "number",
-        "email",
-        "score",
-        "score_scale",
-        "quality",
-        "tag",
-        "last_contact_at",
-        "is_customer",
-    ];
+const COLUMNS: [Head; 11] = [
+    ("contact_id", Kind::Text),
+    ("name", Kind::Text),
+    ("company", Kind::Text),
+    ("number", Kind::Text),
+    ("email", Kind::Text),
+    ("score", Kind::Number),
+    ("score_scale", Kind::Number),
+    ("quality", Kind::Text),
+    ("tag", Kind::Text),
+    ("last_contact_at", Kind::Time),
+    ("is_customer", Kind::Flag),
+];
+
+fn file(format: Format, open: Open, order: Order) -> Response {
     let open = Arc::new(open);
-    csv::file("leads", &heads, move |next: Option<Order>| {
+    download::file(format, "leads", &COLUMNS, move |next: Option<Order>| {
         let open = Arc::clone(&open);
         async move {
             let mut tx = open.tx().await?;
-            let count = usize::try_from(csv::BATCH).unwrap_or(PAGE_ROWS);
-            let (rows, next) = read(&mut tx, open.tenant, next.unwrap_or(order), count).await?;
+            let (rows, next) = read(&mut tx, open.tenant, next.unwrap_or(order), download::BATCH).await?;
             tx.commit().await?;
-            let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
             let lines = rows.iter().map(|row| {
                 vec![
-                    row.id.to_string(),
-                    row.name.clone(),
-                    text(company(row)),
-                    open.number(Some(&row.phone_number)),
-                    if open.is_own() { text(row.email.as_deref()) } else { String::new() },
-                    row.total_score.map(|score| score.to_string()).unwrap_or_default(),
-                    row.score_scale.map(|scale| scale.to_string()).unwrap_or_default(),
-                    text(row.quality.as_deref()),
-                    text(row.lead_status_tag.as_deref()),
-                    row.last_contact_at.map(|at| at.to_rfc3339()).unwrap_or_default(),
-                    row.is_customer.to_string(),
+                    row.id.into(),
+                    (&row.name).into(),
+                    company(row).into(),
+                    open.number(Some(&row.phone_number)).into(),
+                    row.email.as_ref().filter(|_| open.is_own()).into(),
+                    row.total_score.into(),
+                    row.score_scale.into(),
+                    row.quality.as_ref().into(),
+                    row.lead_status_tag.as_ref().into(),
+                    row.last_contact_at.into(),
+                    row.is_customer.into(),
                 ]
             });
             Ok((lines.collect(), next))

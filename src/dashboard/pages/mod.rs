@@ -9,19 +9,15 @@ mod agents;
 mod call;
 mod calls;
 mod credits;
-mod csv;
 mod customers;
+mod download;
 pub(super) mod filter;
 mod follow_ups;
 mod lead;
 mod leads;
 
-use std::sync::Arc;
-
-use axum::Router;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{get, post};
 use chrono::{DateTime, NaiveDate, Utc};
 use maud::{Markup, html};
 use sqlx::{PgPool, Postgres, Transaction};
@@ -30,6 +26,7 @@ use uuid::Uuid;
 use self::filter::{Asked, Filter};
 use super::data::{self, Freshness, TenantName};
 use super::layout::{Frame, Place, tenant_page};
+use super::routes::Pages;
 use super::{format, view};
 use crate::accounts::Principal;
 use crate::accounts::guard::Gate;
@@ -38,18 +35,19 @@ use crate::accounts::guard::Gate;
 const PAGE_ROWS: usize = 50;
 
 /// The pages of tenants.
-pub(super) fn router() -> Router<Arc<Gate>> {
-    Router::new()
-        .route("/tenants/{id}/calls", get(calls::list))
-        .route("/tenants/{id}/calls/{call_id}", get(call::page))
-        .route("/tenants/{id}/agents", get(agents::list))
-        .route("/tenants/{id}/agents/{agent_id}", get(agents::page))
-        .route("/tenants/{id}/leads", get(leads::list))
-        .route("/tenants/{id}/leads/{contact_id}", get(lead::page))
-        .route("/tenants/{id}/customers", get(customers::list))
-        .route("/tenants/{id}/follow-ups", get(follow_ups::list).post(follow_ups::add))
-        .route("/tenants/{id}/follow-ups/{follow_up_id}", post(follow_ups::change))
-        .route("/tenants/{id}/credits", get(credits::page))
+pub(super) fn routes() -> Pages {
+    Pages::default()
+        .get("/tenants/{id}/calls", calls::list)
+        .get("/tenants/{id}/calls/{call_id}", call::page)
+        .get("/tenants/{id}/agents", agents::list)
+        .get("/tenants/{id}/agents/{agent_id}", agents::page)
+        .get("/tenants/{id}/leads", leads::list)
+        .get("/tenants/{id}/leads/{contact_id}", lead::page)
+        .get("/tenants/{id}/customers", customers::list)
+        .get("/tenants/{id}/follow-ups", follow_ups::list)
+        .post("/tenants/{id}/follow-ups", follow_ups::add)
+        .post("/tenants/{id}/follow-ups/{follow_up_id}", follow_ups::change)
+        .get("/tenants/{id}/credits", credits::page)
 }
 
 /// Why there is no page.
@@ -226,7 +224,9 @@ impl Open {
             nav .pager aria-label="Pages of the list" {
                 @if !is_first { a href=(self.filter.address(path, more)) { "First page" } }
                 @if let Some(next) = next { a rel="next" href=(with("after", next)) { "Next page" } }
-                a .file href=(with("format", "csv")) { "CSV" }
+                @for (_, word, name) in download::Format::ALL {
+                    a .file href=(with("format", word)) { (name) }
+                }
             }
         }
     }

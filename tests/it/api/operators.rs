@@ -66,6 +66,44 @@ async fn queues_are_paused_and_go_on() {
     assert_eq!(trail(&db).await, ["queue.pause 127.0.0.1", "queue.resume 127.0.0.1"]);
 }
 
+/// Break: `run_now` without the look at the job before; the second run is enqueued.
+#[tokio::test]
+async fn schedules_are_run_paused_and_go_on() {
+    let db = TestDb::new().await;
+    let (_, mut operator) = operator(&db, &site(&db, true)).await;
+    let nightly = "INSERT INTO tally.schedules (name, kind, queue, priority, max_attempts, cron, timezone, payload, missed, overlap,
+                       next_fire_at, updated_at)
+                   VALUES ('nightly', 'purge_expired', 'default', 2, 5, '30 3 * * *', 'UTC', '{}', 'skip', 'skip', now() + interval '1 hour', now())";
+    sqlx::query(nightly).execute(&db.admin).await.unwrap();
+    let uri = "/api/v1/schedules/nightly";
+
+    let ran = operator.post(&format!("{uri}/run"), json!({})).await;
+    assert_eq!(ran.status, StatusCode::OK, "{}", ran.text);
+    let job = body(&ran)["job_id"].as_i64().unwrap();
+    let shown = operator.read(&format!("/api/v1/jobs/{job}")).await;
+    assert_eq!(
+        (&shown["job"]["live"]["kind"], &shown["job"]["live"]["state"]),
+        (&"purge_expired".into(), &"waiting".into())
+    );
+    let fires = operator.read(&format!("{uri}/history")).await;
+    assert_eq!((&fires["fires"][0]["job_id"], &fires["fires"][0]["manual"]), (&job.into(), &true.into()), "{fires}");
+    assert_problem(&operator.post(&format!("{uri}/run"), json!({})).await, StatusCode::CONFLICT);
+    let forced = operator.post(&format!("{uri}/run"), json!({ "force": true })).await;
+    assert!(body(&forced)["job_id"].as_i64().unwrap() > job, "{}", forced.text);
+
+    let paused = operator.post(&format!("{uri}/pause"), json!({ "reason": "holidays" })).await;
+    assert_eq!(paused.status, StatusCode::NO_CONTENT, "{}", paused.text);
+    let listed = operator.read("/api/v1/schedules").await;
+    assert_eq!(listed["schedules"][0]["paused"], true, "{listed}");
+    assert!(listed.to_string().contains("holidays"), "{listed}");
+    let resumed = operator.post(&format!("{uri}/resume"), json!({})).await;
+    assert_eq!(resumed.status, StatusCode::NO_CONTENT, "{}", resumed.text);
+    assert_eq!(operator.read("/api/v1/schedules").await["schedules"][0]["paused"], false);
+    let changes = ["schedule.run", "schedule.run", "schedule.pause", "schedule.resume"];
+    assert_eq!(trail(&db).await, changes.map(|change| format!("{change} 127.0.0.1")));
+    assert_problem(&operator.post("/api/v1/schedules/nothing/run", json!({})).await, StatusCode::NOT_FOUND);
+}
+
 #[tokio::test]
 async fn dead_letters_are_retried_and_discarded_jobs_cancelled() {
     let db = TestDb::new().await;
@@ -118,6 +156,29 @@ async fn backfills_are_started_and_steered() {
     assert_eq!(log["items"][0]["action"], "backfill.cancel");
     assert!(log["next"].is_string());
     assert_eq!(trail(&db).await.len(), 4);
+}
+
+/// Break: the entries made after the commit; the backfill is started and paused.
+#[tokio::test]
+async fn a_backfill_of_which_the_trail_cannot_tell_is_not_begun() {
+    let db = TestDb::new().await;
+    let tenant = fixture::tenant(&db, "filled").await;
+    let (_, mut operator) = operator(&db, &site(&db, true)).await;
+    let refuse = "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no entry'; END $$;
+                  CREATE TRIGGER refuse BEFORE INSERT ON admin_audit_log EXECUTE FUNCTION public.refuse()";
+    sqlx::raw_sql(refuse).execute(&db.admin).await.unwrap();
+    let what = json!({ "tenant": tenant.user_id, "mode": "all", "reason": "test" });
+    let refused = operator.post("/api/v1/backfills", what.clone()).await;
+    assert_problem(&refused, StatusCode::SERVICE_UNAVAILABLE);
+    let states = "SELECT state FROM tally.backfills";
+    assert!(fixture::texts(&db.admin, states).await.is_empty());
+
+    sqlx::raw_sql("ALTER TABLE admin_audit_log DISABLE TRIGGER refuse").execute(&db.admin).await.unwrap();
+    let id = body(&operator.post("/api/v1/backfills", what).await)["id"].as_str().unwrap().to_owned();
+    sqlx::raw_sql("ALTER TABLE admin_audit_log ENABLE TRIGGER refuse").execute(&db.admin).await.unwrap();
+    let refused = operator.post(&format!("/api/v1/backfills/{id}/pause"), json!({})).await;
+    assert_problem(&refused, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(fixture::texts(&db.admin, states).await, ["running"]);
 }
 
 #[tokio::test]
