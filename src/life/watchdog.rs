@@ -82,7 +82,7 @@ mod tests {
 
     use super::*;
 
-    /// Break tried: told that all is well whatever the heartbeats say.
+    /// Break to try: told that all is well whatever the heartbeats say.
     #[tokio::test(start_paused = true)]
     async fn a_loop_that_stands_still_ends_the_signs_of_life_until_it_turns_again() {
         let heartbeats = Heartbeats::new();

@@ -34,7 +34,7 @@ mod tests {
 
     use super::*;
 
-    /// Break tried: 200 whatever the heartbeats say.
+    /// Break to try: 200 whatever the heartbeats say.
     #[tokio::test(start_paused = true)]
     async fn it_is_503_while_a_loop_stands_still() {
         let heartbeats = Heartbeats::new();

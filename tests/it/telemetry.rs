@@ -166,7 +166,7 @@ async fn the_service_metrics_follow_the_rows() {
     }
 }
 
-/// Breaks: answer /readyz with 200 whatever the reasons; ask the database for /livez.
+/// Break: answer /readyz with 200 whatever the reasons.
 #[tokio::test]
 async fn ready_is_asked_for_and_alive_is_not() {
     let db = TestDb::new().await;

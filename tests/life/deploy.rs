@@ -56,7 +56,7 @@ fn unit_values(key: &str) -> Vec<String> {
     read(UNIT).lines().filter_map(|line| Some(line.strip_prefix(&prefix)?.to_owned())).collect()
 }
 
-/// Breaks tried: a flag that there is not in ExecStart; a misspelt key in Environment; TimeoutStopSec=30.
+/// Breaks to try: a flag that there is not in ExecStart; a misspelt key in Environment; TimeoutStopSec=30.
 #[test]
 fn the_unit_starts_what_there_is_and_waits_long_enough_for_its_end() {
     let start = unit_values("ExecStart").concat();
@@ -84,7 +84,7 @@ fn systemd_analyze(arguments: &[&str]) -> Option<Output> {
 
 /// Where systemd is not installed there is nobody to ask.
 ///
-/// Break tried: a misspelt directive.
+/// Break to try: a misspelt directive.
 #[test]
 fn systemd_itself_takes_the_unit_and_calls_it_well_enclosed() {
     let dir = tempfile::tempdir().unwrap();
@@ -120,7 +120,7 @@ fn the_package_configures_keys_that_there_are() {
     assert!(read("deploy/debian/postinst").contains("\n#DEBHELPER#\n"));
 }
 
-/// Breaks tried: the account taken out; a health check of a command that there is not.
+/// Breaks to try: the account taken out; a health check of a command that there is not.
 #[test]
 fn the_image_runs_as_nobody_and_asks_the_program_for_its_health() {
     let file = read("deploy/Dockerfile").replace("\\\n", " ");
@@ -156,7 +156,7 @@ fn names<'a>(mapping: Option<&'a Yaml<'a>>) -> BTreeSet<&'a str> {
     mapping.and_then(|it| it.as_mapping()).into_iter().flatten().filter_map(|(key, _)| key.as_str()).collect()
 }
 
-/// Breaks tried: a mounted file renamed; a misspelt key; stop_grace_period of 20 s; an undeclared volume.
+/// Breaks to try: a mounted file renamed; a misspelt key; stop_grace_period of 20 s; an undeclared volume.
 #[test]
 fn the_compose_file_mounts_what_there_is_and_sets_keys_that_there_are() {
     let source = read(COMPOSE);
@@ -199,7 +199,7 @@ fn mounted(source: &str) -> bool {
     root().join("deploy/compose").join(source).exists()
 }
 
-/// Break tried: a variable taken out of env.example.
+/// Break to try: a variable taken out of env.example.
 #[test]
 fn what_the_compose_file_asks_for_is_in_the_example() {
     let source = read(COMPOSE);

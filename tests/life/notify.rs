@@ -27,7 +27,7 @@ impl Manager {
     }
 }
 
-/// Breaks tried: READY=1 before the server listens; no sign of life; STOPPING=1 left out.
+/// Break tried: READY=1 before the server listens. To try: no sign of life; STOPPING=1 left out.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_manager_hears_of_readiness_life_and_the_end_and_a_health_check_says_the_same() {
     let db = TestDb::new().await;

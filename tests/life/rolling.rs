@@ -95,7 +95,7 @@ pub async fn applied(db: &TestDb) -> i64 {
     sqlx::query_scalar("SELECT count(*) FROM tally.call_events").fetch_one(&db.admin).await.unwrap()
 }
 
-/// Break tried: committers that end when the process is asked to stop, not when the
+/// Break to try: committers that end when the process is asked to stop, not when the
 /// last request has its answer (those get 503).
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_are_replaced_one_after_another_under_load_and_nothing_is_lost_or_refused() {
@@ -136,7 +136,7 @@ async fn processes_are_replaced_one_after_another_under_load_and_nothing_is_lost
 }
 
 /// While processes are replaced, one of the version before may have to start again.
-/// Break tried: refused as if a migration were missing.
+/// Break to try: refused as if a migration were missing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_starts_on_a_schema_that_is_newer_and_says_so() {
     let db = TestDb::new().await;

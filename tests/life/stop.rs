@@ -17,7 +17,7 @@ fn half_a_request(site: &Site) -> TcpStream {
     stream
 }
 
-/// Breaks tried: the second signal not listened for; the exit code of an ordinary end.
+/// Break tried: the second signal not listened for.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_ends_it_at_once() {
     let db = TestDb::new().await;
@@ -68,7 +68,7 @@ async fn number(admin: &PgPool, sql: &'static str) -> i64 {
 /// A job that runs when its process stops, and longer than the grace, is given back:
 /// it has not failed, it is no attempt, and the next process runs it.
 ///
-/// Break tried: the run reported as an error instead of as interrupted.
+/// Break to try: the run reported as an error instead of as interrupted.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_outlasts_the_grace_is_given_back_and_not_failed() {
     const HELD: &str = "SELECT count(*) FROM tally.jobs WHERE kind = 'refresh_kpi_summary' AND state = 'claimed'";

@@ -40,7 +40,7 @@ async fn writer(admin: &PgPool) -> (sqlx::Transaction<'static, sqlx::Postgres>, 
     (writer, pid)
 }
 
-/// Breaks tried: a lock waited for without end (the writers behind it wait too); no
+/// Breaks to try: a lock waited for without end (the writers behind it wait too); no
 /// second try; blockers looked for after the try, when they are none any more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_in_use_is_waited_for_in_short_turns_and_who_uses_it_is_named() {
@@ -71,7 +71,7 @@ async fn a_table_in_use_is_waited_for_in_short_turns_and_who_uses_it_is_named() 
     assert_eq!(blockers.iter().map(|it| (it.pid, it.program.as_str())).collect::<Vec<_>>(), [(pid, "a long import")]);
 }
 
-/// Break tried: tries without end.
+/// Break to try: tries without end.
 #[tokio::test(flavor = "multi_thread")]
 async fn patience_ends_and_nothing_is_left_half_done() {
     let db = TestDb::new().await;
@@ -88,7 +88,7 @@ async fn patience_ends_and_nothing_is_left_half_done() {
     migrate::migrate(&db.url).await.unwrap();
 }
 
-/// Break tried: what was left over not dropped: IF NOT EXISTS finds it and is content.
+/// Break to try: what was left over not dropped: IF NOT EXISTS finds it and is content.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_index_that_was_interrupted_is_built_anew() {
     let db = TestDb::new().await;

@@ -133,7 +133,7 @@ impl Beat {
 mod tests {
     use super::*;
 
-    /// Breaks tried: `end` left out of `during`; the tick of `during` left out.
+    /// Breaks to try: `end` left out of `during`; the tick of `during` left out.
     #[tokio::test(start_paused = true)]
     async fn the_most_silent_loop_is_named_and_one_that_ended_is_not() {
         let beats = Heartbeats::new();
@@ -149,7 +149,7 @@ mod tests {
         waits.abort();
     }
 
-    /// Break tried: the beat ended by a guard when it is dropped.
+    /// Break to try: the beat ended by a guard when it is dropped.
     #[tokio::test(start_paused = true)]
     async fn a_loop_that_panicked_falls_silent() {
         let beats = Heartbeats::new();

@@ -154,7 +154,7 @@ async fn a_unit_that_does_not_end_is_dropped_after_the_grace() {
     assert!(!stopped);
 }
 
-/// A unit that takes long is no loop that stands still. Breaks tried: the pump without a
+/// A unit that takes long is no loop that stands still. Breaks to try: the pump without a
 /// timer of its own; the claimer without a beat.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_loop_turns_while_a_unit_takes_its_time() {

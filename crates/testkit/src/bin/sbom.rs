@@ -88,7 +88,7 @@ fn purl(package: &Value) -> String {
 mod tests {
     use super::*;
 
-    /// Break tried: dependencies of every kind followed.
+    /// Break to try: dependencies of every kind followed.
     #[test]
     fn it_holds_what_is_linked_and_nothing_else() {
         let package =
