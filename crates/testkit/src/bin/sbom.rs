@@ -94,8 +94,9 @@ mod tests {
         let package =
             |name: &str| json!({ "id": name, "name": name, "version": "1.0.0+x", "license": "MIT/Apache-2.0" });
         let dep = |name: &str, kind: Value| json!({ "pkg": name, "dep_kinds": [{ "kind": kind }] });
+        let packages = ["app", "used", "below", "builds", "tests", "other"].map(package);
         let metadata = json!({
-            "packages": ["app", "used", "below", "builds", "tests", "other"].map(package),
+            "packages": packages,
             "resolve": { "nodes": [
                 { "id": "app", "deps": [dep("used", Value::Null), dep("builds", "build".into()), dep("tests", "dev".into())] },
                 { "id": "used", "deps": [dep("below", Value::Null)] },
