@@ -17,22 +17,25 @@ use tallyline_jobs::{
     audit_rollups, backfill, deliver_notifications, extend_calendar, process_call_events, purge_expired,
     reconcile_calls, roll_up,
 };
-use tallyline_queue::{Hint, Job as _, Runner, RunnerBuilder};
+use tallyline_queue::{Heartbeats, Hint, Job as _, Runner, RunnerBuilder};
 use tallyline_secrets::{SealingKey, sealing};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::FirstRun;
 use crate::accounts::guard::Gate;
 use crate::config::{self, Config};
+use crate::life::watchdog::Watchdog;
 use crate::receiver::spool::{Limits, Spool};
 use crate::receiver::{self, Receiver};
 use crate::{api, dashboard, schedules, telemetry};
 
-/// Time that running jobs have to end when the process is asked to stop.
-const GRACE: Duration = Duration::from_secs(20);
+/// When the grace is over: what did not end is cut off and given back, last
+/// reports are written, connections closed, within this.
+const AFTER_GRACE: Duration = Duration::from_secs(15);
 
 /// What a process does. All of them by default; apart with `--roles`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +73,14 @@ pub struct Daemon {
     runner: Option<Runner>,
     receiver: Option<Receiver>,
     tasks: JoinSet<anyhow::Result<()>>,
+    grace: Duration,
+    _watchdog: Watchdog,
 }
+
+/// Something did not end in time.
+#[derive(Debug, thiserror::Error)]
+#[error("not everything ended within {} s; what was left is taken back by others when the lease has ended", .0.as_secs())]
+pub struct NotStopped(Duration);
 
 impl Daemon {
     /// Starts the given roles against a migrated database.
@@ -85,11 +95,14 @@ impl Daemon {
         metrics: PrometheusHandle,
     ) -> anyhow::Result<Self> {
         let difference = tallyline_db::migrate::check(database_url).await?;
-        if !difference.is_none() {
+        if !difference.is_usable() {
             bail!(
                 "the database's schema is not this program's: {difference:?}; run `tallyline migrate`, \
                  put back what is missing as in migrations/schema.sql"
             );
+        }
+        if !difference.unknown.is_empty() {
+            tracing::warn!(migrations = ?difference.unknown, "the schema is newer than this program: replace it soon");
         }
         let pool = connect(&config, database_url).await?;
         tallyline_db::pool::refuse_privileged(&pool).await?;
@@ -99,6 +112,7 @@ impl Daemon {
             .await
             .with_context(|| format!("cannot listen on {} (http.listen)", config.http.listen))?;
         let shutdown = CancellationToken::new();
+        let heartbeats = Heartbeats::new();
         let mut tasks = JoinSet::new();
         let inbox_hint = Hint::new();
 
@@ -114,7 +128,7 @@ impl Daemon {
             watched.await;
             Ok(())
         });
-        let runner = start_runner(&config, &pool, settings, &inbox_hint, roles)?;
+        let runner = start_runner(&config, &pool, settings, &inbox_hint, roles, &heartbeats)?;
         if let Some(runner) = &runner {
             extend_calendar::request(&pool).await?;
             runner.queue().hint();
@@ -125,7 +139,7 @@ impl Daemon {
             false => None,
         };
         let page = telemetry::page::Page::from(metrics);
-        let router = router(&gate, receiver.as_ref(), first_run, &page);
+        let router = router(&gate, receiver.as_ref(), first_run, &page, &heartbeats);
         telemetry::service::export_start(&pool).await?;
         let (ready, stop) = (telemetry::readiness::database(pool.clone()), shutdown.clone());
         let mut pools = vec![("main", pool.clone())];
@@ -138,11 +152,18 @@ impl Daemon {
 
         let address = listener.local_addr()?;
         let (http, stop) = (config.http.clone(), shutdown.clone());
-        tasks.spawn(
-            async move { receiver::serve(listener, router, &http, stop).await.context("the HTTP server ended") },
-        );
+        let serving = async move { receiver::serve(listener, router, &http, stop).await };
+        let beat = heartbeats.add("HTTP server");
+        tasks.spawn(async move { beat.during(serving).await.context("the HTTP server ended") });
         tracing::info!(%address, ?roles, "listening");
-        Ok(Daemon { address, pool, shutdown, runner, receiver, tasks })
+        let grace = Duration::from_secs(config.stop.grace_seconds);
+        let _watchdog = Watchdog::start(heartbeats);
+        Ok(Daemon { address, pool, shutdown, runner, receiver, tasks, grace, _watchdog })
+    }
+
+    /// What is under way when the process is asked to stop has so long.
+    pub fn grace(&self) -> Duration {
+        self.grace
     }
 
     /// Returns when a part has ended by itself, which none should.
@@ -155,18 +176,39 @@ impl Daemon {
         }
     }
 
-    /// Stops in order: no new requests, what was accepted is committed, running
-    /// jobs end or are given back.
-    pub async fn stop(mut self) {
+    /// Stops in order: no new requests and no new jobs, what was accepted is
+    /// committed, running jobs end or are given back.
+    ///
+    /// # Errors
+    /// When something has not ended some seconds after the grace.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
         self.shutdown.cancel();
-        while self.tasks.join_next().await.is_some() {}
-        if let Some(receiver) = self.receiver.take() {
-            receiver.finish().await;
-        }
-        if let Some(runner) = self.runner.take() {
-            runner.shutdown(GRACE).await;
-        }
-        self.pool.close().await;
+        let (grace, until) = (self.grace, Instant::now() + self.grace);
+        let runner = self.runner.take();
+        let jobs = async {
+            if let Some(runner) = runner {
+                runner.shutdown(grace).await;
+            }
+        };
+        let requests = async {
+            if timeout_at(until, end_requests(&mut self.tasks, self.receiver.take())).await.is_err() {
+                tracing::warn!("requests did not end in time and are cut off");
+                self.tasks.abort_all();
+            }
+        };
+        let everything = async {
+            tokio::join!(jobs, requests);
+            self.pool.close().await;
+        };
+        timeout_at(until + AFTER_GRACE, everything).await.map_err(|_| NotStopped(grace + AFTER_GRACE).into())
+    }
+}
+
+/// The server first, then what it accepted.
+async fn end_requests(tasks: &mut JoinSet<anyhow::Result<()>>, receiver: Option<Receiver>) {
+    while tasks.join_next().await.is_some() {}
+    if let Some(receiver) = receiver {
+        receiver.finish().await;
     }
 }
 
@@ -248,6 +290,7 @@ fn start_runner(
     settings: SettingsHandle,
     inbox_hint: &Hint,
     roles: &[Role],
+    heartbeats: &Heartbeats,
 ) -> anyhow::Result<Option<Runner>> {
     let (works, fires) = (roles.contains(&Role::Worker), roles.contains(&Role::Scheduler));
     if !works && !fires {
@@ -256,6 +299,7 @@ fn start_runner(
     let deps = Arc::new(deps(config, pool, settings, inbox_hint)?);
     let mut builder = Runner::builder(pool.clone(), tallyline_jobs::registry()?, Arc::clone(&deps))
         .label(label())
+        .heartbeats(heartbeats)
         .history_days(config.retention.job_history_days)
         .schedules(schedules::specs(config)?, fires);
     builder = queue_limits(builder, &config.queue)?;
@@ -469,9 +513,11 @@ fn router(
     receiver: Option<&Receiver>,
     first_run: Option<FirstRun>,
     page: &telemetry::page::Page,
+    heartbeats: &Heartbeats,
 ) -> Router {
     let ready = telemetry::readiness::database(gate.pool.clone());
     let mut router = telemetry::routes::router(page.clone(), ready);
+    router = router.merge(telemetry::liveness::router(heartbeats.clone()));
     if let Some(receiver) = receiver {
         router = router.merge(receiver.router());
     }

@@ -11,6 +11,7 @@ pub mod dashboard;
 pub mod doctor;
 pub mod inbox;
 pub mod ledger;
+pub mod life;
 pub mod operate;
 pub mod receiver;
 pub mod schedules;

@@ -66,7 +66,7 @@ pub async fn run(args: Args) -> anyhow::Result<bool> {
     let total: usize = accepted.lock().unwrap_or_else(PoisonError::into_inner).values().map(Vec::len).sum();
     stop.cancel();
     let lags = watching.await??;
-    daemon.stop().await;
+    daemon.stop().await?;
 
     println!("{total} webhooks accepted at {}/s, {refused} refused", args.rate);
     let mut tiers = serde_json::Map::new();

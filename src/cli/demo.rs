@@ -9,7 +9,6 @@ use sqlx::PgPool;
 
 use super::context::Database;
 use super::provision::provision;
-use super::run::stop_signal;
 use super::simulate::{now, progress_bar, show};
 use super::table::{grouped, micros, percent, table};
 use super::verify::wait_until_settled;
@@ -17,6 +16,7 @@ use super::{Outcome, announce, desk};
 use crate::config::Config;
 use crate::daemon::{Daemon, Role, sealing_key};
 use crate::ledger::{self, Ledger};
+use crate::life::signals::Signals;
 use crate::simulate::{self, SimulateOptions};
 use crate::telemetry;
 use tallyline_jobs::verify::{self, VerifyOptions};
@@ -71,9 +71,9 @@ pub(super) async fn run(mut config: Config, args: Args) -> anyhow::Result<Outcom
     let clean = matches!(outcome, Ok(Outcome::Fine));
     if clean && !args.exit {
         println!("\nThe page: http://{}/   (Ctrl-C ends it)", daemon.address);
-        stop_signal().await?;
+        Signals::listen()?.next().await;
     }
-    daemon.stop().await;
+    daemon.stop().await?;
     database.close().await?;
     outcome
 }

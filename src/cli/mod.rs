@@ -1,7 +1,8 @@
 //! The command line: one file a command.
 //!
 //! Exit codes: 0 fine, 1 problems were found, 2 wrong usage or configuration,
-//! 3 something needed cannot be reached, 4 refused.
+//! 3 something needed cannot be reached, 4 refused; 130 and 143 a second signal
+//! ended it at once.
 //!
 //! Every command has examples in its help ([`examples`]), and what prints data
 //! takes `--json`; a test walks the tree of commands and `docs/cli.md` shows it.
@@ -23,6 +24,7 @@ mod doctor;
 mod examples;
 mod exit;
 mod follow_up;
+mod healthcheck;
 mod inbox;
 mod jobs;
 mod manual;
@@ -48,10 +50,12 @@ mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError, Loaded, Overrides, load_all, ranges, reload_on_hangup};
+use crate::life::signals::Stop;
 use crate::telemetry;
 
 /// Exact analytics from the webhooks of an AI voice-calling platform.
@@ -90,6 +94,8 @@ enum Command {
     Demo(demo::Args),
     /// Run the daemon
     Run(run::Args),
+    /// Ask a daemon whether it is ready
+    Healthcheck(healthcheck::Args),
     /// Apply or check the database's migrations
     Migrate(migrate::Args),
     /// Tenants and their webhook endpoints
@@ -157,11 +163,16 @@ enum Command {
     Man(manual::Args),
 }
 
+/// Threads that are busy when everything else has ended have so long.
+const LAST_THREADS: Duration = Duration::from_secs(2);
+
 /// How a command ended that could do its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Fine,
     ProblemsFound,
+    /// A second signal came while it stopped.
+    EndedAtOnce(Stop),
 }
 
 /// What the command was asked to do and does not do.
@@ -205,9 +216,17 @@ pub fn main() -> ExitCode {
             return ExitCode::from(1);
         }
     };
-    match runtime.block_on(execute(cli)) {
+    let outcome = runtime.block_on(execute(cli));
+    if matches!(outcome, Ok(Outcome::EndedAtOnce(_))) {
+        runtime.shutdown_background();
+    } else {
+        // A thread that still computes does not hold the process up.
+        runtime.shutdown_timeout(LAST_THREADS);
+    }
+    match outcome {
         Ok(Outcome::Fine) => ExitCode::SUCCESS,
         Ok(Outcome::ProblemsFound) => ExitCode::from(1),
+        Ok(Outcome::EndedAtOnce(signal)) => ExitCode::from(signal.exit_code()),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(exit::code(&error))
@@ -264,6 +283,7 @@ async fn dispatch(config: Config, command: Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Demo(args) => demo::run(config, args).await,
         Command::Run(args) => run::run(config, args).await,
+        Command::Healthcheck(args) => healthcheck::run(config, args).await,
         Command::Migrate(args) => migrate::run(config, args).await,
         Command::Tenant(command) => tenant::run(config, command).await,
         Command::Account(command) => account::run(config, command).await,

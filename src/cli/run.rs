@@ -6,9 +6,15 @@ use super::Outcome;
 use super::context::Database;
 use crate::config::Config;
 use crate::daemon::{Daemon, Role};
+use crate::life::notify;
+use crate::life::signals::Signals;
 use crate::telemetry;
 
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The first SIGTERM or SIGINT stops it in order, within stop.grace_seconds and some seconds: requests and \
+                        jobs under way end or are given back. The second ends it at once, with exit code 143 or 130."
+)]
 pub(super) struct Args {
     /// What this process does [default: all of receiver,worker,scheduler,dashboard]
     #[arg(long, value_delimiter = ',')]
@@ -22,29 +28,42 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<Outcome> {
     if database.is_embedded() {
         tracing::info!("using the embedded database: for evaluation and single machines; set database.url for others");
     }
-    let mut daemon = match Daemon::start(Arc::new(config), &database.url, &roles, metrics).await {
-        Ok(daemon) => daemon,
+    let mut signals = Signals::listen()?;
+    let started = tokio::select! {
+        started = Daemon::start(Arc::new(config), &database.url, &roles, metrics) => started.map(Some),
+        _ = signals.next() => Ok(None),
+    };
+    let mut daemon = match started {
+        Ok(Some(daemon)) => daemon,
+        Ok(None) => {
+            database.close().await?;
+            return Ok(Outcome::Fine);
+        }
         Err(error) => {
             database.close().await?;
             return Err(error);
         }
     };
-    let ended = tokio::select! {
-        signal = stop_signal() => signal,
-        error = daemon.failed() => Err(error),
+    notify::ready(&format!("listening on {}", daemon.address));
+    let failed = tokio::select! {
+        _ = signals.next() => None,
+        error = daemon.failed() => Some(error),
     };
-    tracing::info!("stopping");
-    daemon.stop().await;
-    database.close().await?;
-    ended.map(|()| Outcome::Fine)
-}
-
-/// Returns at Ctrl-C or SIGTERM.
-pub(super) async fn stop_signal() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
+    notify::stopping(&format!("stopping: what is under way has {} s", daemon.grace().as_secs()));
+    tracing::info!(grace_seconds = daemon.grace().as_secs(), "stopping; a second signal ends the process at once");
+    let ended = async {
+        let stopped = daemon.stop().await;
+        database.close().await?;
+        stopped
+    };
     tokio::select! {
-        result = tokio::signal::ctrl_c() => Ok(result?),
-        _ = terminate.recv() => Ok(()),
+        ended = ended => match failed {
+            Some(error) => Err(error),
+            None => ended.map(|()| Outcome::Fine),
+        },
+        second = signals.next() => {
+            tracing::warn!("ended at once; what ran is taken back by others when the lease has ended");
+            Ok(Outcome::EndedAtOnce(second))
+        }
     }
 }

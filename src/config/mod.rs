@@ -50,6 +50,7 @@ pub struct Config {
     pub reconcile: Reconcile,
     pub history: History,
     pub retention: Retention,
+    pub stop: Stop,
     pub log: Log,
     #[serde(default)]
     pub schedule: Vec<Schedule>,
@@ -254,6 +255,13 @@ pub struct Retention {
     pub twilio_processed_days: i32,
     pub provider_check_days: i32,
     pub calls_months: i32,
+}
+
+/// How the process ends.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stop {
+    pub grace_seconds: u64,
 }
 
 /// Logs.

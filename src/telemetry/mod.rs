@@ -3,6 +3,7 @@
 mod database;
 pub mod election;
 pub mod http;
+pub mod liveness;
 pub mod logs;
 mod metric;
 pub mod metrics;

@@ -1,4 +1,4 @@
-//! `GET /metrics`, `/livez` and `/readyz`.
+//! `GET /metrics` and `/readyz`.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -22,12 +22,9 @@ struct Readiness {
     reasons: Vec<Reason>,
 }
 
-/// The three routes. `check` decides on `/readyz`; `/livez` asks nobody.
+/// The two routes. `check` decides on `/readyz`.
 pub fn router(page: impl Into<Page>, check: Check) -> Router {
-    Router::new()
-        .route("/metrics", get(metrics).with_state(page.into()))
-        .route("/livez", get(async || ([(CACHE_CONTROL, "no-store")], "alive\n")))
-        .route("/readyz", get(readyz).with_state(check))
+    Router::new().route("/metrics", get(metrics).with_state(page.into())).route("/readyz", get(readyz).with_state(check))
 }
 
 async fn metrics(State(page): State<Page>) -> Response {

@@ -10,7 +10,8 @@ use axum::http::{Request, StatusCode};
 use metrics_exporter_prometheus::PrometheusRecorder;
 use tallyline::status;
 use tallyline::telemetry::names::{self, Kind};
-use tallyline::telemetry::{http, metrics as recording, readiness, routes, service};
+use tallyline::telemetry::{http, liveness, metrics as recording, readiness, routes, service};
+use tallyline_queue::Heartbeats;
 use tallyline_testkit::TestDb;
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -24,7 +25,8 @@ async fn get(router: &Router, uri: &str) -> (StatusCode, String) {
 }
 
 fn router(db: &TestDb, recorder: &PrometheusRecorder) -> Router {
-    http::measured(routes::router(recorder.handle(), readiness::database(db.pool.clone())))
+    let ready = readiness::database(db.pool.clone());
+    http::measured(routes::router(recorder.handle(), ready).merge(liveness::router(Heartbeats::new())))
 }
 
 /// A sample: name, labels as written, value.

@@ -98,7 +98,7 @@ pub async fn run(plan: &Plan) -> anyhow::Result<Report> {
     report.sending = begun.elapsed();
     drain(&db.admin).await?;
     report.applying = begun.elapsed();
-    daemon.stop().await;
+    daemon.stop().await?;
 
     check_assignment(&db.admin, &histories, &mut report).await?;
     expected::compare(&db.admin, &mut report).await?;

@@ -4,6 +4,7 @@
 //! this crate and not at compile time; the crate therefore builds before any
 //! database exists, and `./dev prepare` can use it to make one.
 
+pub mod apply;
 pub mod embedded;
 pub mod migrate;
 pub mod pool;

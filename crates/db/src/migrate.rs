@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{Migration, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection};
 
+use crate::apply::{Patience, Progress, apply};
 use crate::required;
 use crate::roles::{self, Login};
 
@@ -68,6 +69,16 @@ pub enum MigrateError {
     /// A migration failed; it was rolled back.
     #[error(transparent)]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// Others held what was needed for as long as was waited.
+    #[error(
+        "others held what {} needs until patience ran out; nothing of it was changed, those before it are applied. \
+         Try again when they have ended, or wait longer (--wait-seconds)",
+        migration.as_ref().map_or_else(|| "migrating".to_owned(), |(version, name)| format!("migration {version} ({name})"))
+    )]
+    Blocked {
+        /// The migration; none while another process applied migrations.
+        migration: Option<Named>,
+    },
     /// The database could not be reached or asked.
     #[error("cannot {what}: {source}")]
     Database {
@@ -109,6 +120,13 @@ impl Difference {
     pub fn is_none(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Whether this program can work with it: what a newer one added does not matter,
+    /// what it took away is missing.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.pending.is_empty() && self.changed.is_empty() && self.missing.is_empty()
+    }
 }
 
 /// Applies every pending migration. Creates the roles first where the account
@@ -117,17 +135,44 @@ impl Difference {
 /// # Errors
 /// See [`MigrateError`].
 pub async fn migrate(url: &str) -> Result<Applied, MigrateError> {
+    migrate_with(url, &MIGRATOR, Patience::default(), &mut |_| {}).await
+}
+
+/// The same, with migrations and patience of one's own, telling what it waits for. No session
+/// waits behind it for longer than [`Patience::lock`] at a time; a migration that
+/// would make others wait is tried again later.
+///
+/// # Errors
+/// See [`MigrateError`].
+pub async fn migrate_with(
+    url: &str,
+    migrations: &Migrator,
+    patience: Patience,
+    tell: &mut dyn FnMut(Progress),
+) -> Result<Applied, MigrateError> {
     let mut connection = connect_as_owner(url).await?;
     let before = applied_checksums(&mut connection).await?;
     if before.is_empty() {
         refuse_foreign_tables(&mut connection).await?;
     }
-    MIGRATOR.run(&mut connection).await?;
+    apply(&mut connection, url, migrations, patience, tell).await?;
     close(connection).await?;
-    let applied = up_migrations()
-        .filter(|(version, _)| !before.contains_key(version))
-        .map(|(v, m)| (v, m.description.to_string()));
+    let applied = up_migrations(migrations)
+        .filter(|it| !before.contains_key(&it.version))
+        .map(|it| (it.version, it.description.to_string()));
     Ok(Applied { applied: applied.collect(), already: before.len() })
+}
+
+/// What the authors of a migration want to be known before it is applied: its
+/// comments that begin with `blocks:` or `contract:`.
+#[must_use]
+pub fn notes(version: i64) -> Vec<&'static str> {
+    let migration = up_migrations(&MIGRATOR).find(|it| it.version == version);
+    let lines = migration.map_or("", |it| it.sql.as_str()).lines();
+    lines
+        .filter_map(|line| line.strip_prefix("-- "))
+        .filter(|it| it.starts_with("blocks: ") || it.starts_with("contract: "))
+        .collect()
 }
 
 /// Compares the database with the migrations of this program; changes nothing.
@@ -141,16 +186,16 @@ pub async fn check(url: &str) -> Result<Difference, MigrateError> {
     }
     let mut applied = applied_checksums(&mut connection).await?;
     let mut difference = Difference::default();
-    for (version, migration) in up_migrations() {
-        let named = (version, migration.description.to_string());
-        match applied.remove(&version) {
+    for migration in up_migrations(&MIGRATOR) {
+        let named = (migration.version, migration.description.to_string());
+        match applied.remove(&migration.version) {
             None => difference.pending.push(named),
             Some(checksum) if checksum != *migration.checksum => difference.changed.push(named),
             Some(_) => {}
         }
     }
     difference.unknown = applied.into_keys().collect();
-    if difference.is_none() {
+    if difference.is_usable() {
         difference.missing =
             required::missing(&mut connection).await.map_err(database("look for indexes and triggers"))?;
     }
@@ -169,17 +214,16 @@ pub async fn down_to(url: &str, target: i64) -> Result<(), MigrateError> {
     close(connection).await
 }
 
-fn up_migrations() -> impl Iterator<Item = (i64, &'static sqlx::migrate::Migration)> {
-    MIGRATOR.iter().filter(|m| !m.migration_type.is_down_migration()).map(|m| (m.version, m))
+pub(crate) fn up_migrations(migrations: &Migrator) -> impl Iterator<Item = &Migration> {
+    migrations.iter().filter(|it| !it.migration_type.is_down_migration())
 }
 
-async fn connect(url: &str) -> Result<PgConnection, MigrateError> {
+pub(crate) async fn connect(url: &str) -> Result<PgConnection, MigrateError> {
     let options = PgConnectOptions::from_str(url).map_err(database("understand the database URL"))?;
     let options = options
         .application_name("tallyline migrate")
-        // Waiting longer for a table would make every other session wait too;
-        // long enough for another process that applies the same migrations.
-        .options([("lock_timeout", "60s"), ("search_path", "public"), ("timezone", "UTC")]);
+        // Whoever wants a table that we wait for waits too.
+        .options([("lock_timeout", "5s"), ("search_path", "public"), ("timezone", "UTC")]);
     options.connect().await.map_err(database("connect to the database"))
 }
 
@@ -237,6 +281,6 @@ async fn refuse_foreign_tables(connection: &mut PgConnection) -> Result<(), Migr
     if names.is_empty() { Ok(()) } else { Err(MigrateError::ForeignTables { names }) }
 }
 
-fn database(what: &'static str) -> impl FnOnce(sqlx::Error) -> MigrateError {
+pub(crate) fn database(what: &'static str) -> impl FnOnce(sqlx::Error) -> MigrateError {
     move |source| MigrateError::Database { what, source }
 }

@@ -19,6 +19,7 @@ use crate::{
     backend::ChannelBackend,
     error::BoxError,
     execute::Signals,
+    heartbeat::{BEAT, Beat, Heartbeats},
     hint::{Hint, HintListener},
     job::RunError,
     pace::Pace,
@@ -77,6 +78,7 @@ impl<W: DrainWork> Drain<W> {
         self,
         monitor: Monitor,
         signals: &Signals,
+        beats: &Heartbeats,
         tasks: &mut Vec<BoxFuture<'static, ()>>,
     ) -> Monitor {
         let (units, receiver) = mpsc::channel(self.concurrency);
@@ -87,6 +89,7 @@ impl<W: DrainWork> Drain<W> {
             answers,
             hint: self.hint.listen(),
             signals: signals.clone(),
+            beat: beats.add(format!("drain {}", W::NAME)),
             concurrency: self.concurrency,
             running: 0,
             wanted: 1,
@@ -136,6 +139,7 @@ struct Pump {
     answers: mpsc::UnboundedReceiver<Answer>,
     hint: HintListener,
     signals: Signals,
+    beat: Beat,
     concurrency: usize,
     running: usize,
     /// Units to start as soon as there is room.
@@ -150,6 +154,12 @@ struct Pump {
 
 impl Pump {
     async fn run(mut self) {
+        self.feed().await;
+        self.beat.end();
+    }
+
+    /// Starts units until stopped.
+    async fn feed(&mut self) {
         let stopping = self.signals.stopping.clone();
         while stopping.run_until_cancelled(self.wait()).await.is_some() {
             // A wait that ended together with the stop has won.
@@ -170,6 +180,7 @@ impl Pump {
     /// Returns when a unit may be started.
     async fn wait(&mut self) {
         loop {
+            self.beat.tick();
             let now = Instant::now();
             let room = self.running < self.concurrency;
             if room && self.wanted > 0 && now >= self.blocked_until {
@@ -186,6 +197,8 @@ impl Pump {
                     self.idle.reset();
                 }
                 () = tokio::time::sleep_until(wake), if room => self.wanted = self.wanted.max(1),
+                // Units may take long; this loop must not.
+                () = tokio::time::sleep(BEAT) => {}
             }
         }
     }

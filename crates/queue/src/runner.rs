@@ -30,6 +30,7 @@ use crate::{
     error::QueueError,
     execute::{Signals, execute},
     handle::Queue,
+    heartbeat::Heartbeats,
     hint::Hint,
     lease::{Keeper, LeaseTiming},
     limits::KindLimits,
@@ -77,7 +78,7 @@ impl Default for Timing {
     }
 }
 
-type AddDrain = Box<dyn FnOnce(Monitor, &Signals, &mut Vec<BoxFuture<'static, ()>>) -> Monitor + Send>;
+type AddDrain = Box<dyn FnOnce(Monitor, &Signals, &Heartbeats, &mut Vec<BoxFuture<'static, ()>>) -> Monitor + Send>;
 
 /// What is to be started.
 #[must_use = "nothing runs before start"]
@@ -93,6 +94,7 @@ pub struct RunnerBuilder<S> {
     drains: Vec<AddDrain>,
     schedules: Vec<ScheduleSpec>,
     schedule_here: bool,
+    heartbeats: Heartbeats,
     timing: Timing,
 }
 
@@ -136,7 +138,8 @@ impl<S: Send + Sync + 'static> RunnerBuilder<S> {
 
     /// Adds standing work.
     pub fn drain<W: DrainWork>(mut self, drain: Drain<W>) -> Self {
-        self.drains.push(Box::new(move |monitor, signals, tasks| drain.register(monitor, signals, tasks)));
+        self.drains
+            .push(Box::new(move |monitor, signals, beats, tasks| drain.register(monitor, signals, beats, tasks)));
         self
     }
 
@@ -146,6 +149,12 @@ impl<S: Send + Sync + 'static> RunnerBuilder<S> {
     pub fn schedules(mut self, schedules: Vec<ScheduleSpec>, fire: bool) -> Self {
         self.schedules = schedules;
         self.schedule_here = fire;
+        self
+    }
+
+    /// Where drains, claimers, completer and scheduler show that they turn.
+    pub fn heartbeats(mut self, heartbeats: &Heartbeats) -> Self {
+        self.heartbeats = heartbeats.clone();
         self
     }
 
@@ -188,6 +197,7 @@ impl<S: Send + Sync + 'static> RunnerBuilder<S> {
             options,
             keeper,
             counters,
+            heartbeats: self.heartbeats,
         };
         Ok(parts.assemble(queues, self.drains, scheduler, scheduled_kinds, self.timing))
     }
@@ -246,6 +256,7 @@ struct Parts<S> {
     db: PgPool,
     keeper: Keeper,
     counters: Arc<Counters>,
+    heartbeats: Heartbeats,
 }
 
 impl<S: Send + Sync + 'static> Parts<S> {
@@ -275,11 +286,12 @@ impl<S: Send + Sync + 'static> Parts<S> {
             monitor = self.add_queue(monitor, name, concurrency, &finished, &mut tasks);
         }
         for drain in drains {
-            monitor = drain(monitor, &self.signals, &mut tasks);
+            monitor = drain(monitor, &self.signals, &self.heartbeats, &mut tasks);
         }
         if let Some(scheduler) = scheduler {
             let (stop, hint) = (self.signals.stopping.clone(), self.queue.hint_source().clone());
-            tasks.push(async move { scheduler.run(stop, hint).await }.boxed());
+            let beat = self.heartbeats.add("scheduler");
+            tasks.push(beat.during(async move { scheduler.run(stop, hint).await }).boxed());
         }
         Runner {
             _when_dropped: [self.signals.stopping.clone().drop_guard(), self.signals.abort.clone().drop_guard()],
@@ -288,7 +300,7 @@ impl<S: Send + Sync + 'static> Parts<S> {
             signals: self.signals,
             keeper: self.keeper,
             db: self.db,
-            completer: tokio::spawn(completer.run()),
+            completer: tokio::spawn(self.heartbeats.add("completer").during(completer.run())),
             workers: tokio::spawn(run_monitor(monitor)),
             tasks: tasks.into_iter().map(tokio::spawn).collect(),
         }
@@ -359,7 +371,7 @@ impl<S: Send + Sync + 'static> Parts<S> {
             hint: self.queue.hint_source().listen(),
             stop: self.signals.stopping.clone(),
         };
-        tasks.push(claimer.run().boxed());
+        tasks.push(self.heartbeats.add(format!("claimer {name}")).during(claimer.run()).boxed());
         let layer = AckLayer { finished: finished.clone(), backoffs: self.backoffs() };
         let backend = ChannelBackend::new(receiver, layer);
         let (jobs, signals) = (Arc::clone(&self.jobs), self.signals.clone());
@@ -419,6 +431,7 @@ impl Runner {
             drains: Vec::new(),
             schedules: Vec::new(),
             schedule_here: false,
+            heartbeats: Heartbeats::new(),
             timing: Timing::default(),
         }
     }
@@ -436,7 +449,8 @@ impl Runner {
     }
 
     /// Stops claiming, lets handlers run for `grace`, cancels the rest and
-    /// hands their jobs back, writes all reports, releases the lease.
+    /// hands their jobs back, writes all reports, releases the lease. With a
+    /// database that answers it takes the grace and some seconds at most.
     ///
     /// Returns whether everything ended within the grace.
     pub async fn shutdown(mut self, grace: Duration) -> bool {
@@ -450,9 +464,10 @@ impl Runner {
             }
         }
         self.signals.abort.cancel();
+        let until = tokio::time::Instant::now() + LAST_WAIT;
         for mut task in std::mem::take(&mut self.tasks) {
             // They end at their next wait; what hangs on the database is cut off.
-            if tokio::time::timeout(LAST_WAIT, &mut task).await.is_err() {
+            if tokio::time::timeout_at(until, &mut task).await.is_err() {
                 tracing::warn!("a task of the queue did not stop in time");
                 task.abort();
             }

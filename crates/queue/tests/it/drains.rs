@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tallyline_queue::{BoxError, Drain, DrainWork, Drained, Hint, Registry, Runner};
+use tallyline_queue::{BoxError, Drain, DrainWork, Drained, Heartbeats, Hint, Registry, Runner};
 use tallyline_testkit::{TestDb, wait_until};
 use tokio::sync::Barrier;
 
@@ -152,4 +152,29 @@ async fn a_unit_that_does_not_end_is_dropped_after_the_grace() {
     gate.arrival().await;
     let stopped = tokio::time::timeout(LONG, site.runner.shutdown(Duration::from_millis(50))).await.unwrap();
     assert!(!stopped);
+}
+
+/// A unit that takes long is no loop that stands still. Breaks to try: the pump without a
+/// timer of its own; the claimer without a beat.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_loop_turns_while_a_unit_takes_its_time() {
+    let db = TestDb::new().await;
+    let (gate, heartbeats) = (Gate::new(), Heartbeats::new());
+    let (left, looks) = (Arc::new(AtomicUsize::new(1)), Arc::new(AtomicUsize::new(0)));
+    let pile = Pile { left, looks, trouble: Trouble::Gate(gate.clone()) };
+    let runner = Runner::builder(db.pool.clone(), Registry::<()>::new(), Arc::new(()))
+        .queue("default", 1)
+        .drain(Drain::new(pile))
+        .heartbeats(&heartbeats)
+        .start()
+        .unwrap();
+    gate.arrival().await;
+    let names: Vec<String> = heartbeats.turns().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["claimer default", "drain pile", "completer"]);
+    let before = heartbeats.turns();
+    let turned = || heartbeats.turns().iter().zip(&before).all(|((_, now), (_, before))| *now >= before + 3);
+    wait_until("every loop turns", LONG, async || turned()).await;
+    gate.open(1);
+    assert!(runner.shutdown(LONG).await);
+    assert_eq!(heartbeats.most_silent(), None, "loops that ended are watched no more");
 }
