@@ -26,6 +26,7 @@ mod legs;
 mod rows;
 
 use sqlx::{PgConnection, PgPool};
+use tallyline_failpoints::{Point, pass};
 use uuid::Uuid;
 
 use self::claim::{Lane, PendingId};
@@ -89,6 +90,9 @@ impl ProcessError {
 /// was not applied then, and is still pending.
 pub async fn run_unit(pool: &PgPool, options: &Options) -> Result<usize, ProcessError> {
     let lanes = claim::claim_lanes(pool, options.batch_tenants).await?;
+    if !lanes.is_empty() {
+        pass::<sqlx::Error>(Point::LanesClaimed)?;
+    }
     let (suspect, sound): (Vec<Lane>, Vec<Lane>) =
         lanes.into_iter().partition(|lane| lane.claims > options.max_lane_claims);
 
@@ -207,6 +211,7 @@ async fn apply(pool: &PgPool, ids: &[PendingId], options: &Options, release: Rel
         Ok(None) => Ok(0),
         Ok(Some(intake)) => {
             tx.commit().await?;
+            pass::<sqlx::Error>(Point::BatchAfterCommit)?;
             intake.record_metrics();
             Ok(intake.len())
         }
@@ -232,17 +237,21 @@ async fn apply_in(
         return Ok(None);
     }
     let mut intake = intake::fetch(tx, &held).await?;
+    pass::<sqlx::Error>(Point::BatchLoaded)?;
     let freed = assign::waiting_for(tx, &intake).await?;
     if !freed.is_empty() {
         intake.extend(intake::fetch(tx, &freed).await?);
     }
     let assigned = assign::assign(tx, &lanes, &mut intake).await?;
+    pass::<sqlx::Error>(Point::BatchAssigned)?;
     let states = calls::fold(tx, &assigned).await?;
     effects::write(tx, &lanes, states, options).await?;
+    pass::<sqlx::Error>(Point::EffectsWritten)?;
     finish(tx, &intake, options).await?;
     if release == Release::Lanes {
         claim::release_lanes(tx, &lanes).await?;
     }
+    pass::<sqlx::Error>(Point::BatchBeforeCommit)?;
     Ok(Some(intake))
 }
 

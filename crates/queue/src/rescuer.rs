@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use sqlx::PgPool;
+use tallyline_failpoints::{Point, pass};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -59,6 +60,7 @@ impl Rescuer {
         }
         loop {
             let rescued = in_time(store::rescue(&self.db, &terms)).await?;
+            pass::<sqlx::Error>(Point::JobsRescued)?;
             for job in &rescued {
                 self.counters.count_rescue(&job.cause);
                 let outcome = if job.dead { "dead" } else { "lost" };

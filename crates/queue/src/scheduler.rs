@@ -3,6 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use sqlx::PgPool;
+use tallyline_failpoints::{Point, pass};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -184,8 +185,11 @@ impl Scheduler {
         let held =
             sqlx::query_file_as!(Held, "../../sql/queue/schedule_take.sql", name).fetch_optional(&mut *tx).await?;
         let Some(held) = held else { return Ok(None) };
+        pass::<sqlx::Error>(Point::ScheduleTaken)?;
         let entered = held.fire(name, &mut tx).await?;
+        pass::<sqlx::Error>(Point::ScheduleBeforeCommit)?;
         tx.commit().await?;
+        pass::<sqlx::Error>(Point::ScheduleAfterCommit)?;
         Ok(Some(count(name, &held, &entered)))
     }
 }

@@ -1,0 +1,23 @@
+-- Nothing; from now on one statement in twenty that writes to these tables fails as by a deadlock or a serialization failure.
+CREATE SEQUENCE public.raised;
+GRANT USAGE, SELECT, UPDATE ON SEQUENCE public.raised TO PUBLIC;
+CREATE FUNCTION public.trouble() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF random() < 0.05 THEN
+        -- A sequence keeps count of what is rolled back.
+        PERFORM nextval('public.raised');
+        RAISE EXCEPTION 'injected' USING ERRCODE = CASE WHEN random() < 0.5 THEN '40P01' ELSE '40001' END;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER trouble BEFORE INSERT ON tally.inbox FOR EACH STATEMENT EXECUTE FUNCTION public.trouble();
+CREATE TRIGGER trouble BEFORE DELETE ON tally.inbox_pending FOR EACH STATEMENT EXECUTE FUNCTION public.trouble();
+CREATE TRIGGER trouble BEFORE INSERT OR UPDATE ON public.calls FOR EACH STATEMENT EXECUTE FUNCTION public.trouble();
+CREATE TRIGGER trouble BEFORE INSERT ON public.credit_transactions FOR EACH STATEMENT EXECUTE FUNCTION public.trouble();
+CREATE TRIGGER trouble BEFORE DELETE ON tally.rollup_marks FOR EACH STATEMENT EXECUTE FUNCTION public.trouble();
+CREATE TRIGGER trouble BEFORE INSERT OR UPDATE ON tally.quarter_rollups FOR EACH STATEMENT EXECUTE FUNCTION public.trouble();
+CREATE TRIGGER trouble BEFORE INSERT OR UPDATE ON public.user_analytics FOR EACH STATEMENT EXECUTE FUNCTION public.trouble();
+CREATE TRIGGER trouble BEFORE INSERT OR UPDATE ON public.dashboard_cache FOR EACH STATEMENT EXECUTE FUNCTION public.trouble();
+CREATE TRIGGER trouble BEFORE INSERT OR UPDATE OR DELETE ON tally.jobs FOR EACH STATEMENT EXECUTE FUNCTION public.trouble();
+CREATE TRIGGER trouble BEFORE INSERT ON tally.job_history FOR EACH STATEMENT EXECUTE FUNCTION public.trouble();
+CREATE TRIGGER trouble BEFORE UPDATE ON tally.call_analyses FOR EACH STATEMENT EXECUTE FUNCTION public.trouble();
