@@ -76,6 +76,14 @@ impl ProcessError {
 }
 
 impl ProcessError {
+    /// Whether the rows of one tenant may be to blame: the database answered, and not
+    /// that it has no room, is stopping, was cancelled or found a conflict.
+    fn is_of_one_lane(&self) -> bool {
+        let ProcessError::Database(error) = self else { return true };
+        let code = error.as_database_error().and_then(|error| error.code());
+        code.is_some_and(|code| !["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class)))
+    }
+
     /// Whether a statement took longer than it may.
     fn is_timeout(&self) -> bool {
         let ProcessError::Database(error) = self else { return false };
@@ -114,18 +122,48 @@ pub async fn run_unit(pool: &PgPool, options: &Options) -> Result<usize, Process
     failed.map_or(Ok(taken), Err)
 }
 
+/// Applies a batch of several lanes; where the database refuses it for a reason that one
+/// of them may be to blame for, each lane by itself, so that it holds up no other.
 async fn apply_batch(pool: &PgPool, lanes: &[Lane], options: &Options) -> Result<usize, ProcessError> {
+    match apply_lanes(pool, lanes, options).await {
+        Err(error) if lanes.len() > 1 && error.is_of_one_lane() => {}
+        Err(error) => {
+            unclaim(pool, lanes, &error).await;
+            return Err(error);
+        }
+        applied => return applied,
+    }
+    let (mut taken, mut failed) = (0, None);
+    for lane in lanes.iter().map(std::slice::from_ref) {
+        match apply_lanes(pool, lane, options).await {
+            Ok(count) => taken += count,
+            Err(error) => {
+                unclaim(pool, lane, &error).await;
+                failed = failed.or(Some(error));
+            }
+        }
+    }
+    match failed {
+        // An error would make the others wait, and them it does not concern.
+        Some(error) if taken > 0 => tracing::warn!(%error, "a tenant's events cannot be applied, others' were"),
+        Some(error) => return Err(error),
+        None => {}
+    }
+    Ok(taken)
+}
+
+async fn apply_lanes(pool: &PgPool, lanes: &[Lane], options: &Options) -> Result<usize, ProcessError> {
     let ids = claim::due_events(pool, lanes, per_lane(options.batch_events, lanes.len())).await?;
-    let applied = apply_or_split(pool, ids, options, Release::Lanes).await;
-    if let Err(error) = &applied
-        && !error.is_timeout()
-    {
-        // The process lives, so this was no death. A batch that takes too long stays
-        // counted: taken one by one its events may be quick enough.
+    apply_or_split(pool, ids, options, Release::Lanes).await
+}
+
+/// The process lives, so this was no death. A batch that takes too long stays counted:
+/// taken one by one its events may be quick enough.
+async fn unclaim(pool: &PgPool, lanes: &[Lane], error: &ProcessError) {
+    if !error.is_timeout() {
         let user_ids: Vec<Uuid> = lanes.iter().map(|lane| lane.user_id).collect();
         claim::unclaim_lanes(pool, &user_ids).await;
     }
-    applied
 }
 
 fn per_lane(batch_events: i64, lanes: usize) -> i64 {

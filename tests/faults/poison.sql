@@ -1,4 +1,4 @@
--- Nothing; from now on rows of calls of poisoned tenants are refused, by a code that blames no data.
+-- Nothing; rows of calls of the tenants in public.poisoned are refused, by a code that blames no data.
 CREATE TABLE public.poisoned (user_id uuid PRIMARY KEY);
 GRANT SELECT ON public.poisoned TO PUBLIC;
 CREATE FUNCTION public.poison() RETURNS trigger LANGUAGE plpgsql AS $$

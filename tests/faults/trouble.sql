@@ -1,9 +1,12 @@
--- Nothing; from now on one statement in twenty that writes to these tables fails as by a deadlock or a serialization failure.
+-- Nothing; statements that write to these tables fail by the chance of public.trouble_level, as by a deadlock or a serialization failure.
+CREATE TABLE public.trouble_level (chance float8 NOT NULL);
+INSERT INTO public.trouble_level VALUES (0);
+GRANT SELECT ON public.trouble_level TO PUBLIC;
 CREATE SEQUENCE public.raised;
 GRANT USAGE, SELECT, UPDATE ON SEQUENCE public.raised TO PUBLIC;
 CREATE FUNCTION public.trouble() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF random() < 0.05 THEN
+    IF random() < (SELECT chance FROM public.trouble_level) THEN
         -- A sequence keeps count of what is rolled back.
         PERFORM nextval('public.raised');
         RAISE EXCEPTION 'injected' USING ERRCODE = CASE WHEN random() < 0.5 THEN '40P01' ELSE '40001' END;

@@ -135,12 +135,6 @@ impl Process {
         stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
     }
 
-    /// SIGSTOP; returns when it stands still.
-    pub async fn freeze(&self) {
-        self.signal(Signal::SIGSTOP);
-        wait_until("the process stands still", LONG, async || self.is_frozen()).await;
-    }
-
     /// SIGCONT.
     pub fn wake(&self) {
         self.signal(Signal::SIGCONT);

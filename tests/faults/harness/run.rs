@@ -100,7 +100,9 @@ impl Run {
     /// Lets everything come to rest and judges. All faults are healed by now, and
     /// `daemon` runs.
     pub async fn judge(mut self, mut daemon: Process, count: u64, note: String) -> Outcome {
+        let faults = self.began.elapsed();
         self.traffic.end().await;
+        let sent = self.began.elapsed();
         assert!(daemon.ready().await, "the daemon has ended by itself:\n{}", self.place.log());
         self.end_leases_but(daemon.id()).await;
         let began = Instant::now();
@@ -110,6 +112,7 @@ impl Run {
             waiting = check::at_rest(&self.db).await;
         }
         self.findings.extend(waiting);
+        let rested = self.began.elapsed();
         let ledger = self.ledger();
         self.findings.extend(check::verified(&self.place, Some(&ledger), false).await);
         self.findings.extend(check::always(&self.db).await);
@@ -118,6 +121,12 @@ impl Run {
         let seconds = self.began.elapsed().as_secs_f64();
         drop(daemon);
         self.db.close().await;
+        println!(
+            "{:.0} s of faults, sent after {:.0} s, at rest after {:.0} s, judged after {seconds:.0} s",
+            faults.as_secs_f64(),
+            sent.as_secs_f64(),
+            rested.as_secs_f64()
+        );
         if !self.findings.is_empty() {
             println!("{}", self.place.log());
             println!("files are kept in {}", self.place.dir.keep().display());
