@@ -25,6 +25,8 @@ mod ledger;
 mod legs;
 mod rows;
 
+use std::time::{Duration, Instant};
+
 use sqlx::{PgConnection, PgPool};
 use tallyline_failpoints::{Point, pass};
 use uuid::Uuid;
@@ -34,6 +36,9 @@ use self::intake::Intake;
 
 /// SQLSTATE of a change to calls that have gone to history.
 const FROZEN: &str = "23T01";
+
+/// How long one unit goes on with events one by one.
+const ALONE: Duration = Duration::from_secs(20);
 
 /// What one unit may do at most.
 #[derive(Debug, Clone)]
@@ -73,9 +78,7 @@ impl ProcessError {
             }
         }
     }
-}
 
-impl ProcessError {
     /// Whether the rows of one tenant may be to blame: the database answered, and not
     /// that it has no room, is stopping, was cancelled or found a conflict.
     fn is_of_one_lane(&self) -> bool {
@@ -208,9 +211,17 @@ async fn apply_or_split(
 /// itself. The lane is released at the end only: if the process dies on the way,
 /// the next one goes on like this, and soon knows which event it is.
 async fn apply_alone(pool: &PgPool, lane: &Lane, options: &Options) -> Result<usize, ProcessError> {
-    let mut taken = 0;
+    let (mut taken, began) = (0, Instant::now());
     for id in claim::due_events(pool, std::slice::from_ref(lane), options.batch_events).await? {
+        if began.elapsed() > ALONE {
+            // The lane stays as it is: the next unit goes on.
+            return Ok(taken);
+        }
         let claims = claim::claim_event(pool, id).await?;
+        if claims == 0 {
+            // Another worker has ended it meanwhile.
+            continue;
+        }
         if claims > options.max_event_claims {
             tracing::error!(inbox_id = id.inbox_id, claims, "event was begun too often and never ended, quarantined");
             let detail = format!("begun {claims} times");
@@ -220,9 +231,9 @@ async fn apply_alone(pool: &PgPool, lane: &Lane, options: &Options) -> Result<us
         match apply_or_split(pool, vec![id], options, Release::Nothing).await {
             Ok(0) => {
                 // Another worker is at this lane: nothing was begun, so nothing is counted,
-                // or the events of a busy lane would soon be taken for poison.
+                // or the events of a busy lane would soon be taken for poison. To the end all
+                // the same: workers who got out of each other's way would never release it.
                 claim::unclaim_event(pool, id).await;
-                return Ok(taken);
             }
             Ok(count) => taken += count,
             Err(error) => {

@@ -107,11 +107,7 @@ pub(super) async fn unclaim_lanes(pool: &PgPool, user_ids: &[Uuid]) {
 
 /// The same for an event that was begun alone.
 pub(super) async fn unclaim_event(pool: &PgPool, id: PendingId) {
-    let unclaimed = sqlx::query!(
-        "UPDATE tally.inbox_pending SET claims = greatest(claims - 1, 0) WHERE user_id = $1 AND inbox_id = $2",
-        id.user_id,
-        id.inbox_id
-    );
+    let unclaimed = sqlx::query_file!("../sql/process/unclaim_event.sql", id.user_id, id.inbox_id);
     if let Err(error) = unclaimed.execute(pool).await {
         tracing::debug!(%error, "claim of a failed event was not taken back");
     }

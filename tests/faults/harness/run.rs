@@ -15,7 +15,7 @@ use super::process::{Place, Process};
 use super::traffic::Traffic;
 
 /// How long everything may take to come to rest after the last fault.
-const REST: Duration = Duration::from_secs(120);
+const REST: Duration = Duration::from_secs(180);
 
 /// What a run works with. The database belongs to the caller.
 pub struct Run {
