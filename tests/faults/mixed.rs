@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::circumstances::terminate;
 use crate::harness::{Cluster, Outcome, Place, Process, Run};
-use crate::network::Wires;
+use crate::network::{SOON, Wires};
 
 /// Between two looks at the figures in the middle of it.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -21,7 +21,8 @@ pub async fn mixed_minutes(count: u64, seed: u64) -> Outcome {
     // It takes the webhooks, at the end of a bad wire; the other one only works.
     let spool = run.place.file("spool").display().to_string();
     let variables = [("DATABASE_URL", wires.url.clone()), ("TALLYLINE_RECEIVER__SPOOL_DIR", spool)];
-    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let variables = variables.iter().map(|(name, value)| (*name, value.as_str()));
+    let variables: Vec<(&str, &str)> = variables.chain([SOON]).collect();
     let mut daemon = run.place.start(&variables).await;
     let works = Place::new(&cluster.url);
     let mut other = works.spawn_as(&["run", "--roles", "worker,scheduler"], &[]);

@@ -48,12 +48,15 @@ impl Wires {
     }
 }
 
+/// Work that waits for a dead connection is given up after twice this.
+pub const SOON: (&str, &str) = ("TALLYLINE_DATABASE__STATEMENT_TIMEOUT_SECONDS", "5");
+
 /// So many faults of the wire.
 pub async fn network_faults(count: u64, seed: u64) -> Outcome {
     let db = TestDb::new().await;
     let mut run = Run::new(&db.url, &db.admin_url, seed);
     let wires = Wires::before(&db.url, seed).await;
-    let daemon = run.place.start(&[("DATABASE_URL", &wires.url)]).await;
+    let daemon = run.place.start(&[("DATABASE_URL", &wires.url), SOON]).await;
     for round in 0..count {
         run.traffic.keep_up(&run.place, (count - round) * 2).await;
         if round == count / 2 {
@@ -66,6 +69,8 @@ pub async fn network_faults(count: u64, seed: u64) -> Outcome {
     run.judge(daemon, count, String::new()).await
 }
 
+/// Failed at first: units of work waited for ever for connections that a hole had
+/// swallowed, until no connection was left for anything.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_wire_changes_nothing() {
     network_faults(6, 2).await.accept("network_faults");
