@@ -53,9 +53,9 @@ pub async fn injected_errors(count: u64, seed: u64) -> Outcome {
     let mut run = Run::new(&db.url, &db.admin_url, seed);
     sqlx::raw_sql(TROUBLE).execute(&run.db).await.unwrap();
     let daemon = run.place.start(&[]).await;
-    sqlx::query("UPDATE public.trouble_level SET chance = 0.05").execute(&run.db).await.unwrap();
+    sqlx::query("UPDATE faults.trouble_level SET chance = 0.05").execute(&run.db).await.unwrap();
     let raised = async |db: &PgPool| -> i64 {
-        sqlx::query_scalar("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM public.raised")
+        sqlx::query_scalar("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM faults.raised")
             .fetch_one(db)
             .await
             .unwrap()
@@ -69,7 +69,7 @@ pub async fn injected_errors(count: u64, seed: u64) -> Outcome {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    sqlx::query("UPDATE public.trouble_level SET chance = 0").execute(&run.db).await.unwrap();
+    sqlx::query("UPDATE faults.trouble_level SET chance = 0").execute(&run.db).await.unwrap();
     let raised = u64::try_from(raised(&run.db).await).unwrap();
     run.judge(daemon, raised, String::new()).await
 }
@@ -86,9 +86,9 @@ pub async fn poison(count: u64, seed: u64) -> Outcome {
         let newest = "SELECT id FROM users ORDER BY created_at DESC, id LIMIT 3";
         let tenants: Vec<Uuid> = sqlx::query_scalar(newest).fetch_all(&run.db).await.unwrap();
         let victim = *run.dice.pick(&tenants);
-        sqlx::query("INSERT INTO public.poisoned VALUES ($1)").bind(victim).execute(&run.db).await.unwrap();
+        sqlx::query("INSERT INTO faults.poisoned VALUES ($1)").bind(victim).execute(&run.db).await.unwrap();
         others_are_served(&run.db, victim).await;
-        sqlx::query("DELETE FROM public.poisoned").execute(&run.db).await.unwrap();
+        sqlx::query("DELETE FROM faults.poisoned").execute(&run.db).await.unwrap();
     }
     run.judge(daemon, count, String::new()).await
 }

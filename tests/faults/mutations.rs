@@ -39,10 +39,17 @@ impl Good {
         Good { db, place: Place::new(&database.url), evidence }
     }
 
-    async fn findings(&self, in_the_middle: bool) -> Vec<Finding> {
+    /// What is asked of the database.
+    async fn asked(&self) -> Vec<Finding> {
         let mut findings = check::always(&self.db).await;
         findings.extend(check::at_rest(&self.db).await);
         findings.extend(check::stored(&self.db, &self.evidence).await);
+        findings
+    }
+
+    /// And what `tallyline verify` says.
+    async fn findings(&self, in_the_middle: bool) -> Vec<Finding> {
+        let mut findings = self.asked().await;
         findings.extend(check::verified(&self.place, None, in_the_middle).await);
         findings
     }
@@ -183,7 +190,7 @@ async fn each_check_notices_what_it_is_for() {
     let mut noticed = BTreeSet::new();
     for Mutation { check, breaks, mends } in MUTATIONS {
         good.execute(breaks).await;
-        let findings = good.findings(false).await;
+        let findings = if *check == check::FIGURES { good.findings(false).await } else { good.asked().await };
         assert!(
             findings.iter().any(|finding| finding.check == *check),
             "{check} did not notice {breaks}: {findings:?}"
