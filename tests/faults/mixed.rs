@@ -50,7 +50,7 @@ pub async fn mixed_minutes(count: u64, seed: u64) -> Outcome {
                 terminate(&run.db, most).await;
             }
             4 => {
-                cluster.strike(if run.dice.one_in(2) { Signal::SIGKILL } else { Signal::SIGQUIT });
+                cluster.strike(if run.dice.one_in(2) { Signal::SIGKILL } else { Signal::SIGQUIT }).await;
                 cluster.revive().await;
             }
             _ => wires.fault(&mut run.dice).await,

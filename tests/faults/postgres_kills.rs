@@ -22,8 +22,8 @@ pub async fn postgres_kills(count: u64, seed: u64) -> Outcome {
         let moment = run.dice.milliseconds(200..=1_500);
         tokio::time::sleep(moment).await;
         match run.dice.between(0..=2) {
-            0 => cluster.strike(Signal::SIGKILL),
-            1 => cluster.strike(Signal::SIGQUIT),
+            0 => cluster.strike(Signal::SIGKILL).await,
+            1 => cluster.strike(Signal::SIGQUIT).await,
             _ => kill_a_backend(&run).await,
         }
         cluster.revive().await;
