@@ -25,6 +25,8 @@ const HOLDING: [Point; 13] = [
     Point::JobsClaimed,
     Point::JobsBeforeReport,
 ];
+/// Those of them at which it has jobs.
+const JOBS: [Point; 3] = [Point::CachesWritten, Point::JobsClaimed, Point::JobsBeforeReport];
 /// A daemon is frozen so many times before another one is started at another point.
 const TIMES: u64 = 4;
 /// A point that is not passed within this is left for another.
@@ -41,7 +43,8 @@ pub async fn zombies(count: u64, seed: u64) -> Outcome {
     let victims = Place::new(&url);
     let (mut frozen, mut cut) = (0, 0);
     while frozen < count {
-        let plan = format!("{}:{}:freeze", run.dice.pick(&HOLDING).name(), run.dice.between(1..=3));
+        let point = *run.dice.pick(&HOLDING);
+        let plan = format!("{}:{}:freeze", point.name(), run.dice.between(1..=3));
         // Without a receiver of its own: nobody would be answered while it stands still.
         let roles = ["run", "--roles", "worker,scheduler"];
         let mut victim = victims.spawn_as(&roles, &[(VARIABLE, &plan)]);
@@ -53,7 +56,7 @@ pub async fn zombies(count: u64, seed: u64) -> Outcome {
             frozen += 1;
             let is_cut = run.dice.one_in(2);
             cut += u64::from(is_cut);
-            haunt(&run, &proxy, &victim, is_cut).await;
+            haunt(&run, &proxy, &victim, (is_cut, JOBS.contains(&point))).await;
             if frozen == count / 2 {
                 run.look().await;
             }
@@ -77,9 +80,10 @@ async fn stands_still(victim: &mut Process) -> bool {
     false
 }
 
-/// Ends the victim's lease, and its connections if so; waits until its jobs were taken
-/// back and, if nothing it holds is in the way any more, its events were applied.
-async fn haunt(run: &Run, proxy: &Proxy, victim: &Process, is_cut: bool) {
+/// Ends the victim's lease, and its connections if so. Waits until the others have done
+/// what it was at: its jobs, where it has some, and its events, where nothing that it
+/// holds is in the way any more.
+async fn haunt(run: &Run, proxy: &Proxy, victim: &Process, (is_cut, has_jobs): (bool, bool)) {
     if is_cut {
         proxy.cut();
     }
@@ -96,6 +100,9 @@ async fn haunt(run: &Run, proxy: &Proxy, victim: &Process, is_cut: bool) {
             left == 0
         })
         .await;
+    }
+    if !has_jobs {
+        return;
     }
     wait_until("its jobs were taken back", Duration::from_secs(60), async || {
         let held = "SELECT count(*) FROM (SELECT FROM tally.jobs j JOIN tally.job_leases l USING (lease_id)
