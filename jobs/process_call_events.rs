@@ -156,8 +156,18 @@ async fn apply_batch(pool: &PgPool, lanes: &[Lane], options: &Options) -> Result
 }
 
 async fn apply_lanes(pool: &PgPool, lanes: &[Lane], options: &Options) -> Result<usize, ProcessError> {
-    let ids = claim::due_events(pool, lanes, per_lane(options.batch_events, lanes.len())).await?;
-    apply_or_split(pool, ids, options, Release::Lanes).await
+    let due = claim::due_events(pool, lanes, per_lane(options.batch_events, lanes.len())).await?;
+    let (begun, fresh): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, was_begun)| *was_begun);
+    let fresh = fresh.into_iter().map(|(id, _)| id).collect();
+    let mut taken = apply_or_split(pool, fresh, options, Release::Lanes).await?;
+    if !begun.is_empty() {
+        // What somebody died with is no company for others.
+        for (id, _) in begun {
+            taken += apply_one(pool, id, options).await?;
+        }
+        claim::note_ended(pool, lanes).await?;
+    }
+    Ok(taken)
 }
 
 /// The process lives, so this was no death. A batch that takes too long stays counted:
@@ -212,38 +222,39 @@ async fn apply_or_split(
 /// the next one goes on like this, and soon knows which event it is.
 async fn apply_alone(pool: &PgPool, lane: &Lane, options: &Options) -> Result<usize, ProcessError> {
     let (mut taken, began) = (0, Instant::now());
-    for id in claim::due_events(pool, std::slice::from_ref(lane), options.batch_events).await? {
+    let lane = std::slice::from_ref(lane);
+    for (id, _) in claim::due_events(pool, lane, options.batch_events).await? {
         if began.elapsed() > ALONE {
             // The lane stays as it is: the next unit goes on.
             return Ok(taken);
         }
-        let claims = claim::claim_event(pool, id).await?;
-        if claims == 0 {
-            // Another worker has ended it meanwhile.
-            continue;
-        }
-        if claims > options.max_event_claims {
-            tracing::error!(inbox_id = id.inbox_id, claims, "event was begun too often and never ended, quarantined");
-            let detail = format!("begun {claims} times");
-            taken += quarantine_alone(pool, id, "never_ended", &detail, Release::Nothing).await?;
-            continue;
-        }
-        match apply_or_split(pool, vec![id], options, Release::Nothing).await {
-            Ok(0) => {
-                // Another worker is at this lane: nothing was begun, so nothing is counted,
-                // or the events of a busy lane would soon be taken for poison. To the end all
-                // the same: workers who got out of each other's way would never release it.
-                claim::unclaim_event(pool, id).await;
-            }
-            Ok(count) => taken += count,
-            Err(error) => {
-                claim::unclaim_event(pool, id).await;
-                return Err(error);
-            }
-        }
+        // To the end, even if another worker is at the lane: workers who got out of each
+        // other's way would never release it.
+        taken += apply_one(pool, id, options).await?;
     }
-    claim::release_lane(pool, lane).await?;
+    claim::note_ended(pool, lane).await?;
     Ok(taken)
+}
+
+/// One event, counted by itself.
+async fn apply_one(pool: &PgPool, id: PendingId, options: &Options) -> Result<usize, ProcessError> {
+    let claims = claim::claim_event(pool, id).await?;
+    if claims == 0 {
+        // Another worker has ended it meanwhile.
+        return Ok(0);
+    }
+    if claims > options.max_event_claims {
+        tracing::error!(inbox_id = id.inbox_id, claims, "event was begun too often and never ended, quarantined");
+        let detail = format!("begun {claims} times");
+        return quarantine_alone(pool, id, "never_ended", &detail, Release::Nothing).await;
+    }
+    let applied = apply_or_split(pool, vec![id], options, Release::Nothing).await;
+    if matches!(applied, Ok(0) | Err(_)) {
+        // Another worker is at its lane, so that nothing was begun, or the process lives:
+        // neither counts, or the events of a busy lane would soon be taken for poison.
+        claim::unclaim_event(pool, id).await;
+    }
+    applied
 }
 
 /// Whether a transaction that ends its events also ends its lanes' batch.

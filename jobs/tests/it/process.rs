@@ -383,8 +383,9 @@ async fn an_event_whose_process_died_rests_and_others_go_first() {
     let mut lock = db.admin.begin().await.unwrap();
     sqlx::query("LOCK TABLE calls IN EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
     let begun = "SELECT count(*) FROM tally.inbox_pending WHERE claims = 1 AND not_before > now()";
+    let options = process_options();
     tokio::select! {
-        _ = process_call_events::run_unit(&db.pool, &process_options()) => panic!("it should wait for the lock"),
+        _ = process_call_events::run_unit(&db.pool, &options) => panic!("it should wait for the lock"),
         () = wait_until("an event is begun", Duration::from_secs(30), async || number(&db, begun).await == 1) => {}
     }
     lock.rollback().await.unwrap();
@@ -398,7 +399,6 @@ async fn an_event_whose_process_died_rests_and_others_go_first() {
     })
     .await;
     assert_eq!(number(&db, "SELECT count(*) FROM tally.quarantine").await, 0);
-    assert!(number(&db, "SELECT sum(claims) FROM tally.lanes").await > 3, "still one by one");
     sqlx::query("UPDATE tally.inbox_pending SET not_before = now()").execute(&db.admin).await.unwrap();
     wait_until("it is begun again when it has rested", Duration::from_secs(30), async || {
         process_call_events::run_unit(&db.pool, &process_options()).await.unwrap();
