@@ -31,6 +31,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use sqlx::PgPool;
+use tallyline_failpoints::{Point, pass};
 use tallyline_queue::Hint;
 use tallyline_secrets::SealingKey;
 use uuid::Uuid;
@@ -108,6 +109,7 @@ impl Analyzer {
         let Some(claimed) = claim::next(self).await? else { return Ok(0) };
         let Claimed { tenant, work, put_off, permit } = claimed;
         let Some(Work { provider, items, reserved }) = work else { return Ok(put_off) };
+        pass::<sqlx::Error>(Point::AnalysesClaimed)?;
         let outcomes = join_all(items.into_iter().map(|item| {
             let provider = provider.as_ref();
             async move {

@@ -67,6 +67,7 @@ pub async fn run_unit(pool: &PgPool) -> Result<usize, sqlx::Error> {
 
     let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
     let folded = fold_locked(&mut tx, &user_ids, &contact_ids).await?;
+    tallyline_failpoints::pass::<sqlx::Error>(tallyline_failpoints::Point::ContactsFolded)?;
     tx.commit().await?;
     Ok(folded + usize::try_from(gone.rows_affected()).unwrap_or(usize::MAX))
 }

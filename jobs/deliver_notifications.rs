@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
+use tallyline_failpoints::{Point, pass};
 use tallyline_queue::{BoxError, Drain, DrainWork, Drained};
 use tallyline_secrets::SealingKey;
 use tokio::sync::Semaphore;
@@ -107,10 +108,12 @@ impl DeliverNotifications {
     }
 
     async fn deliver(&self, claimed: &Claimed) -> Result<(), DeliverError> {
+        pass::<sqlx::Error>(Point::NotificationClaimed)?;
         let judged = match message::request(&self.http, &self.key, claimed) {
             Ok(request) => answer::judge(request.timeout(self.options.request_timeout).send().await, claimed.at),
             Err(reason) => Judged::unsendable(reason),
         };
+        pass::<sqlx::Error>(Point::NotificationSent)?;
         self.settle(claimed, judged).await
     }
 

@@ -25,7 +25,10 @@ mod ledger;
 mod legs;
 mod rows;
 
+use std::time::{Duration, Instant};
+
 use sqlx::{PgConnection, PgPool};
+use tallyline_failpoints::{Point, pass};
 use uuid::Uuid;
 
 use self::claim::{Lane, PendingId};
@@ -33,6 +36,9 @@ use self::intake::Intake;
 
 /// SQLSTATE of a change to calls that have gone to history.
 const FROZEN: &str = "23T01";
+
+/// How long one unit goes on with events one by one.
+const ALONE: Duration = Duration::from_secs(20);
 
 /// What one unit may do at most.
 #[derive(Debug, Clone)]
@@ -74,9 +80,15 @@ impl ProcessError {
             }
         }
     }
-}
 
-impl ProcessError {
+    /// Whether the rows of one tenant may be to blame: the database answered, and not
+    /// that it has no room, is stopping, was cancelled or found a conflict.
+    fn is_of_one_lane(&self) -> bool {
+        let ProcessError::Database(error) = self else { return true };
+        let code = error.as_database_error().and_then(|error| error.code());
+        code.is_some_and(|code| !["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class)))
+    }
+
     /// Whether a statement took longer than it may.
     fn is_timeout(&self) -> bool {
         let ProcessError::Database(error) = self else { return false };
@@ -91,6 +103,9 @@ impl ProcessError {
 /// was not applied then, and is still pending.
 pub async fn run_unit(pool: &PgPool, options: &Options) -> Result<usize, ProcessError> {
     let lanes = claim::claim_lanes(pool, options.batch_tenants).await?;
+    if !lanes.is_empty() {
+        pass::<sqlx::Error>(Point::LanesClaimed)?;
+    }
     let (suspect, sound): (Vec<Lane>, Vec<Lane>) =
         lanes.into_iter().partition(|lane| lane.claims > options.max_lane_claims);
 
@@ -112,18 +127,58 @@ pub async fn run_unit(pool: &PgPool, options: &Options) -> Result<usize, Process
     failed.map_or(Ok(taken), Err)
 }
 
+/// Applies a batch of several lanes; where the database refuses it for a reason that one
+/// of them may be to blame for, each lane by itself, so that it holds up no other.
 async fn apply_batch(pool: &PgPool, lanes: &[Lane], options: &Options) -> Result<usize, ProcessError> {
-    let ids = claim::due_events(pool, lanes, per_lane(options.batch_events, lanes.len())).await?;
-    let applied = apply_or_split(pool, ids, options, Release::Lanes).await;
-    if let Err(error) = &applied
-        && !error.is_timeout()
-    {
-        // The process lives, so this was no death. A batch that takes too long stays
-        // counted: taken one by one its events may be quick enough.
+    match apply_lanes(pool, lanes, options).await {
+        Err(error) if lanes.len() > 1 && error.is_of_one_lane() => {}
+        Err(error) => {
+            unclaim(pool, lanes, &error).await;
+            return Err(error);
+        }
+        applied => return applied,
+    }
+    let (mut taken, mut failed) = (0, None);
+    for lane in lanes.iter().map(std::slice::from_ref) {
+        match apply_lanes(pool, lane, options).await {
+            Ok(count) => taken += count,
+            Err(error) => {
+                unclaim(pool, lane, &error).await;
+                failed = failed.or(Some(error));
+            }
+        }
+    }
+    match failed {
+        // An error would make the others wait, and them it does not concern.
+        Some(error) if taken > 0 => tracing::warn!(%error, "a tenant's events cannot be applied, others' were"),
+        Some(error) => return Err(error),
+        None => {}
+    }
+    Ok(taken)
+}
+
+async fn apply_lanes(pool: &PgPool, lanes: &[Lane], options: &Options) -> Result<usize, ProcessError> {
+    let due = claim::due_events(pool, lanes, per_lane(options.batch_events, lanes.len())).await?;
+    let (begun, fresh): (Vec<_>, Vec<_>) = due.into_iter().partition(|(_, was_begun)| *was_begun);
+    let fresh = fresh.into_iter().map(|(id, _)| id).collect();
+    let mut taken = apply_or_split(pool, fresh, options, Release::Lanes).await?;
+    if !begun.is_empty() {
+        // What somebody died with is no company for others.
+        for (id, _) in begun {
+            taken += apply_one(pool, id, options).await?;
+        }
+        claim::note_ended(pool, lanes).await?;
+    }
+    Ok(taken)
+}
+
+/// The process lives, so this was no death. A batch that takes too long stays counted:
+/// taken one by one its events may be quick enough.
+async fn unclaim(pool: &PgPool, lanes: &[Lane], error: &ProcessError) {
+    if !error.is_timeout() {
         let user_ids: Vec<Uuid> = lanes.iter().map(|lane| lane.user_id).collect();
         claim::unclaim_lanes(pool, &user_ids).await;
     }
-    applied
 }
 
 fn per_lane(batch_events: i64, lanes: usize) -> i64 {
@@ -168,31 +223,40 @@ async fn apply_or_split(
 /// itself. The lane is released at the end only: if the process dies on the way,
 /// the next one goes on like this, and soon knows which event it is.
 async fn apply_alone(pool: &PgPool, lane: &Lane, options: &Options) -> Result<usize, ProcessError> {
-    let mut taken = 0;
-    for id in claim::due_events(pool, std::slice::from_ref(lane), options.batch_events).await? {
-        let claims = claim::claim_event(pool, id).await?;
-        if claims > options.max_event_claims {
-            tracing::error!(inbox_id = id.inbox_id, claims, "event was begun too often and never ended, quarantined");
-            let detail = format!("begun {claims} times");
-            taken += quarantine_alone(pool, id, "never_ended", &detail, Release::Nothing).await?;
-            continue;
+    let (mut taken, began) = (0, Instant::now());
+    let lane = std::slice::from_ref(lane);
+    for (id, _) in claim::due_events(pool, lane, options.batch_events).await? {
+        if began.elapsed() > ALONE {
+            // The lane stays as it is: the next unit goes on.
+            return Ok(taken);
         }
-        match apply_or_split(pool, vec![id], options, Release::Nothing).await {
-            Ok(0) => {
-                // Another worker is at this lane: nothing was begun, so nothing is counted,
-                // or the events of a busy lane would soon be taken for poison.
-                claim::unclaim_event(pool, id).await;
-                return Ok(taken);
-            }
-            Ok(count) => taken += count,
-            Err(error) => {
-                claim::unclaim_event(pool, id).await;
-                return Err(error);
-            }
-        }
+        // To the end, even if another worker is at the lane: workers who got out of each
+        // other's way would never release it.
+        taken += apply_one(pool, id, options).await?;
     }
-    claim::release_lane(pool, lane).await?;
+    claim::note_ended(pool, lane).await?;
     Ok(taken)
+}
+
+/// One event, counted by itself.
+async fn apply_one(pool: &PgPool, id: PendingId, options: &Options) -> Result<usize, ProcessError> {
+    let claims = claim::claim_event(pool, id).await?;
+    if claims == 0 {
+        // Another worker has ended it meanwhile.
+        return Ok(0);
+    }
+    if claims > options.max_event_claims {
+        tracing::error!(inbox_id = id.inbox_id, claims, "event was begun too often and never ended, quarantined");
+        let detail = format!("begun {claims} times");
+        return quarantine_alone(pool, id, "never_ended", &detail, Release::Nothing).await;
+    }
+    let applied = apply_or_split(pool, vec![id], options, Release::Nothing).await;
+    if matches!(applied, Ok(0) | Err(_)) {
+        // Another worker is at its lane, so that nothing was begun, or the process lives:
+        // neither counts, or the events of a busy lane would soon be taken for poison.
+        claim::unclaim_event(pool, id).await;
+    }
+    applied
 }
 
 /// Whether a transaction that ends its events also ends its lanes' batch.
@@ -210,6 +274,7 @@ async fn apply(pool: &PgPool, ids: &[PendingId], options: &Options, release: Rel
         Ok(None) => Ok(0),
         Ok(Some(intake)) => {
             tx.commit().await?;
+            pass::<sqlx::Error>(Point::BatchAfterCommit)?;
             intake.record_metrics();
             Ok(intake.len())
         }
@@ -235,17 +300,21 @@ async fn apply_in(
         return Ok(None);
     }
     let mut intake = intake::fetch(tx, &held, options.batch_bytes).await?;
+    pass::<sqlx::Error>(Point::BatchLoaded)?;
     let freed = assign::free_waiting(tx, &intake, options.batch_bytes - intake.bytes).await?;
     if !freed.is_empty() {
         intake.extend(intake::fetch(tx, &freed, i64::MAX).await?);
     }
     let assigned = assign::assign(tx, &lanes, &mut intake).await?;
+    pass::<sqlx::Error>(Point::BatchAssigned)?;
     let states = calls::fold(tx, &assigned).await?;
     effects::write(tx, &lanes, states, options).await?;
+    pass::<sqlx::Error>(Point::EffectsWritten)?;
     finish(tx, &intake, options).await?;
     if release == Release::Lanes {
         claim::release_lanes(tx, &lanes).await?;
     }
+    pass::<sqlx::Error>(Point::BatchBeforeCommit)?;
     Ok(Some(intake))
 }
 

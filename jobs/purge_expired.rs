@@ -4,6 +4,7 @@
 //! that a webhook sent again is still known, and so do the facts of events.
 
 use serde::{Deserialize, Serialize};
+use tallyline_failpoints::{Point, pass};
 use tallyline_queue::{Job, JobContext, JobError};
 
 use crate::Deps;
@@ -44,6 +45,7 @@ macro_rules! purge {
         for _ in 0..MAX_BATCHES {
             let rows = sqlx::query_file!($file $(, $parameter)?).execute($pool).await?.rows_affected();
             purged += rows;
+            pass::<sqlx::Error>(Point::PurgeBatch)?;
             if rows == 0 {
                 break;
             }

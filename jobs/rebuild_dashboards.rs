@@ -5,6 +5,7 @@
 //! generation: a slow old job cannot undo a fast new one.
 
 use serde::{Deserialize, Serialize};
+use tallyline_failpoints::{Point, pass};
 use tallyline_queue::{Job, JobContext, JobError};
 
 use crate::Deps;
@@ -27,6 +28,7 @@ impl Job for RebuildDashboards {
         sqlx::query_file!("../sql/cache/delete_foreign_periods.sql", user_id).execute(&mut *tx).await?;
         sqlx::query_file!("../sql/cache/upsert_periods.sql", user_id).execute(&mut *tx).await?;
         sqlx::query_file!("../sql/cache/upsert_overview.sql", user_id, expires_seconds).execute(&mut *tx).await?;
+        pass::<sqlx::Error>(Point::CachesWritten)?;
         ctx.complete_in(&mut tx).await?;
         tx.commit().await?;
         Ok(())

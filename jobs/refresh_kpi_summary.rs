@@ -8,6 +8,7 @@
 //! should a process that lost its lease still be at it, the next waits its turn.
 
 use serde::{Deserialize, Serialize};
+use tallyline_failpoints::{Point, pass};
 use tallyline_queue::{Job, JobContext, JobError};
 
 use crate::Deps;
@@ -34,6 +35,7 @@ impl Job for RefreshKpiSummary {
                 .execute(&mut *tx)
                 .await?;
             sqlx::query_scalar!("SELECT tally.refresh_kpi_summary()").fetch_one(&mut *tx).await?;
+            pass::<sqlx::Error>(Point::KpiRefreshed)?;
         } else {
             sqlx::query_file!("../sql/cache/request_due_view.sql", KEY).fetch_one(&mut *tx).await?;
         }

@@ -17,6 +17,7 @@ pub mod steps;
 use std::time::Instant;
 
 use sqlx::{PgConnection, PgPool};
+use tallyline_failpoints::{Point, pass};
 
 pub use debounce::Debounce;
 use steps::Buckets;
@@ -147,6 +148,7 @@ async fn transaction(pool: &PgPool, tier: Tier, candidates: &Buckets, options: &
         // Another worker holds them all; what it leaves stays marked.
         return Ok(0);
     }
+    pass::<sqlx::Error>(Point::RollUpLocked)?;
     if let Err(error) = recompute_locked(&mut tx, tier, &locked, options).await {
         // Waited for: dropped, it would let go of the buckets at some later time, and
         // the halves of the batch would be passed by as somebody else's.
@@ -154,6 +156,7 @@ async fn transaction(pool: &PgPool, tier: Tier, candidates: &Buckets, options: &
         return Err(Failure { locked, error });
     }
     tx.commit().await?;
+    pass::<sqlx::Error>(Point::RollUpAfterCommit)?;
     metrics::counter!("tallyline_rollup_buckets_recomputed_total", "tier" => tier.as_str())
         .increment(locked.len() as u64);
     metrics::histogram!("tallyline_rollup_duration_seconds", "tier" => tier.as_str())
@@ -169,8 +172,10 @@ async fn recompute_locked(
     options: &Options,
 ) -> Result<(), sqlx::Error> {
     let consumed_at = steps::consume_marks(tx, tier, locked).await?;
+    pass::<sqlx::Error>(Point::RollUpConsumed)?;
     let began = Instant::now();
     steps::replace(tx, tier, locked).await?;
+    pass::<sqlx::Error>(Point::RollUpReplaced)?;
     let weights = steps::weights(tx, tier, locked).await?;
     let rest_until = options.debounce.rest_until(consumed_at, began.elapsed(), &weights);
     steps::bump(tx, tier, locked, &rest_until).await?;
@@ -178,7 +183,7 @@ async fn recompute_locked(
     if matches!(tier, Tier::Day | Tier::Month) {
         steps::request_followers(tx, &locked.user_ids, options).await?;
     }
-    Ok(())
+    pass(Point::RollUpBeforeCommit)
 }
 
 async fn note_failure(pool: &PgPool, tier: Tier, failed: &Buckets, error: &sqlx::Error) -> Result<(), sqlx::Error> {

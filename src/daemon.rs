@@ -228,6 +228,7 @@ async fn connect_with(
     let mut options = tallyline_db::PoolOptions::new(database_url);
     options.max_connections = max_connections;
     options.statement_timeout = Duration::from_secs(config.database.statement_timeout_seconds);
+    options.idle_in_transaction_timeout = options.statement_timeout;
     tallyline_db::pool::connect(&options).await
 }
 
@@ -321,19 +322,25 @@ fn start_runner(
             notify_options(config),
         );
         let roll_up = RollUp { pool: pool.clone(), options: roll_up_options(config) };
+        // Whoever waits for longer waits for a connection that is dead.
+        let unit = Duration::from_secs(config.database.statement_timeout_seconds) * 2;
         builder = builder
             .queue("default", config.queue.concurrency)
-            .drain(tallyline_jobs::process_drain(process, inbox_hint, config.process.concurrency))
-            .drain(notify.into_drain())
-            .drain(tallyline_jobs::roll_up_drain(roll_up, &rollup_hint, config.roll_up.concurrency))
-            .drain(tallyline_jobs::complete_drain(CompleteLeads { pool: pool.clone() }, &leads_hint));
+            .drain(tallyline_jobs::process_drain(process, inbox_hint, config.process.concurrency).deadline(unit))
+            .drain(notify.into_drain().deadline(unit + notify_options(config).request_timeout))
+            .drain(tallyline_jobs::roll_up_drain(roll_up, &rollup_hint, config.roll_up.concurrency).deadline(unit))
+            .drain(tallyline_jobs::complete_drain(CompleteLeads { pool: pool.clone() }, &leads_hint).deadline(unit));
         if config.analyze_leads.concurrency > 0 {
             let work = AnalyzeLeads { analyzer: analyzer(config, &deps, inbox_hint) };
-            builder = builder.drain(tallyline_jobs::analyze_drain(work, &leads_hint, config.analyze_leads.concurrency));
+            let drain = tallyline_jobs::analyze_drain(work, &leads_hint, config.analyze_leads.concurrency);
+            let request = Duration::from_secs(config.analyze_leads.request_timeout_seconds);
+            builder = builder.drain(drain.deadline(unit + request));
         }
         if config.backfill.concurrency > 0 {
             let work = Backfill::new(pool.clone(), backfill_options(config), rollup_hint);
-            builder = builder.drain(tallyline_jobs::backfill_drain(work, config.backfill.concurrency));
+            // Its scan has statements of its own, and may take its time.
+            let drain = tallyline_jobs::backfill_drain(work, config.backfill.concurrency).deadline(unit * 15);
+            builder = builder.drain(drain);
         }
     } else {
         builder = builder.queue("default", 0);

@@ -71,6 +71,7 @@ pub(super) async fn end(
     let kept = bodies.into_iter().filter(|(call_id, _)| ended.iter().any(|(id, _)| id == call_id));
     let stored = store(&mut tx, tenant.user_id, kept.map(|(_, body)| body).collect()).await?;
     mark_transcripts(&mut tx, tenant.user_id, &ended).await?;
+    tallyline_failpoints::pass::<sqlx::Error>(tallyline_failpoints::Point::AnalysesEnded)?;
     tx.commit().await?;
     record_metrics(provider, &usages, claimed - ended.len() - usize::from(contact_ended));
     Ok(stored)

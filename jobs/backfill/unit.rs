@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
+use tallyline_failpoints::{Point, pass};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -71,10 +72,12 @@ pub(super) async fn work(pool: &PgPool, options: &Options) -> Result<usize, Back
     // The scan happens on another connection meanwhile.
     sqlx::query!("SET LOCAL idle_in_transaction_session_timeout = '10min'").execute(&mut *tx).await?;
     let Some(unit) = claim(&mut tx).await? else { return Ok(0) };
+    pass::<sqlx::Error>(Point::BackfillClaimed)?;
     let done = match unit.method {
         Method::Marks => marks::work(&mut tx, &unit).await,
         Method::Scan => scan_and_finish(pool, &mut tx, &unit).await,
     };
+    pass::<sqlx::Error>(Point::BackfillBeforeCommit)?;
     let ended = match done {
         Ok(Done::Kept(scanned)) => tx.commit().await.map(|()| scanned.count()).map_err(BackfillError::from),
         Ok(Done::Gone | Done::Again) => tx.rollback().await.map_err(BackfillError::from),

@@ -47,10 +47,16 @@ pub(super) async fn claim_lanes(pool: &PgPool, limit: i64) -> Result<Vec<Lane>, 
     Ok(rows.into_iter().map(|row| Lane { user_id: row.user_id, claims: row.claims }).collect())
 }
 
-pub(super) async fn due_events(pool: &PgPool, lanes: &[Lane], per_lane: i64) -> Result<Vec<PendingId>, sqlx::Error> {
+/// Events that are due, each with whether it was begun alone before and not ended.
+pub(super) async fn due_events(
+    pool: &PgPool,
+    lanes: &[Lane],
+    per_lane: i64,
+) -> Result<Vec<(PendingId, bool)>, sqlx::Error> {
     let user_ids: Vec<Uuid> = lanes.iter().map(|lane| lane.user_id).collect();
     let rows = sqlx::query_file!("../sql/process/due_events.sql", &user_ids, per_lane).fetch_all(pool).await?;
-    Ok(rows.into_iter().map(|row| PendingId { user_id: row.user_id, inbox_id: row.inbox_id }).collect())
+    let due = |user_id, inbox_id, claims| (PendingId { user_id, inbox_id }, claims > 0);
+    Ok(rows.into_iter().map(|row| due(row.user_id, row.inbox_id, row.claims)).collect())
 }
 
 /// Counts that an event is begun alone; 0 when somebody ended it meanwhile.
@@ -107,18 +113,15 @@ pub(super) async fn unclaim_lanes(pool: &PgPool, user_ids: &[Uuid]) {
 
 /// The same for an event that was begun alone.
 pub(super) async fn unclaim_event(pool: &PgPool, id: PendingId) {
-    let unclaimed = sqlx::query!(
-        "UPDATE tally.inbox_pending SET claims = greatest(claims - 1, 0) WHERE user_id = $1 AND inbox_id = $2",
-        id.user_id,
-        id.inbox_id
-    );
+    let unclaimed = sqlx::query_file!("../sql/process/unclaim_event.sql", id.user_id, id.inbox_id);
     if let Err(error) = unclaimed.execute(pool).await {
         tracing::debug!(%error, "claim of a failed event was not taken back");
     }
 }
 
-/// Notes that a lane's events were all begun and ended.
-pub(super) async fn release_lane(pool: &PgPool, lane: &Lane) -> Result<(), sqlx::Error> {
-    sqlx::query_file!("../sql/process/release_lanes.sql", &[lane.user_id]).execute(pool).await?;
+/// Notes that events of lanes were all begun and ended.
+pub(super) async fn note_ended(pool: &PgPool, lanes: &[Lane]) -> Result<(), sqlx::Error> {
+    let user_ids: Vec<Uuid> = lanes.iter().map(|lane| lane.user_id).collect();
+    sqlx::query_file!("../sql/process/release_lanes.sql", &user_ids).execute(pool).await?;
     Ok(())
 }

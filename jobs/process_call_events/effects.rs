@@ -2,6 +2,7 @@
 
 use sqlx::PgConnection;
 use sqlx::types::Json;
+use tallyline_failpoints::{Point, pass};
 use tallyline_model::{CallState, normalise_e164};
 use uuid::Uuid;
 
@@ -49,6 +50,7 @@ pub(super) async fn write(
         ));
     }
     sqlx::query_file!("../sql/process/upsert_calls.sql", Json(&rows) as _).execute(&mut *tx).await?;
+    pass::<sqlx::Error>(Point::CallsWritten)?;
     write_attempts(tx, &folded).await?;
     legs::write(tx, &folded).await?;
     write_aliases(tx, &folded).await?;

@@ -15,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How old a process' view of the settings may be.
 pub const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
+/// Reading them takes no longer.
+const RELOAD_DEADLINE: Duration = Duration::from_secs(20);
 
 /// The settings in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -289,7 +291,9 @@ pub async fn watch(pool: PgPool, handle: SettingsHandle, stop: CancellationToken
             _ = ticks.tick() => {}
             () = stop.cancelled() => return,
         }
-        match handle.reload(&pool).await {
+        // What never comes is not waited for: the connection is dead.
+        let Ok(reloaded) = tokio::time::timeout(RELOAD_DEADLINE, handle.reload(&pool)).await else { continue };
+        match reloaded {
             Ok(rejected) => {
                 // Said once, not every few seconds.
                 for row in rejected.iter().filter(|row| !known.contains(*row)) {

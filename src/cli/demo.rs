@@ -96,6 +96,7 @@ async fn drive(config: &Config, daemon: &Daemon, args: &Args) -> anyhow::Result<
         concurrency: 32,
         now: now(),
         days: 45,
+        history: None,
     };
     let bar = progress_bar("sending");
     let ledger = simulate::run(&targets, options, None, |progress| show(&bar, progress)).await?;

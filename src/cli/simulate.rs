@@ -57,6 +57,9 @@ pub(super) struct Args {
     /// Existing tenants with their secrets, a JSON list, instead of new ones
     #[arg(long, value_name = "FILE")]
     targets: Option<PathBuf>,
+    /// Where to note every delivery with its answer, a line of JSON each
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
     /// Where to write what must be counted
     #[arg(long, value_name = "FILE")]
     ledger: PathBuf,
@@ -82,6 +85,7 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<Outcome> {
         concurrency: args.concurrency,
         now: now(),
         days: args.days,
+        history: args.history.clone(),
     };
     let bar = progress_bar("sending");
     let ledger = simulate::run(&targets, options, stand_in.as_ref(), |progress| show(&bar, progress)).await?;

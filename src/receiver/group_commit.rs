@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
+use tallyline_failpoints::{Point, pass};
 use tallyline_model::Provider;
 use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -194,7 +195,9 @@ impl Committer {
         distinct.dedup_by_key(|position| group[*position].event.key());
         let events: Vec<&NewEvent> = distinct.iter().map(|position| &group[*position].event).collect();
         let until = Instant::now() + self.deadline;
+        pass::<sqlx::Error>(Point::ReceiverBeforeCommit)?;
         let new = write_group::write(&self.pool, &events, until).await?;
+        pass::<sqlx::Error>(Point::ReceiverAfterCommit)?;
         Ok(distinct.into_iter().zip(new).filter_map(|(position, new)| new.then_some(position)).collect())
     }
 

@@ -9,6 +9,7 @@ pub mod call;
 mod clock;
 pub mod content;
 mod dice;
+pub mod history;
 mod moments;
 mod plan;
 mod script;
@@ -47,6 +48,8 @@ pub enum SimulateError {
     Secret,
     #[error("no port for the services that stand in: {0}")]
     Listen(std::io::Error),
+    #[error("the history cannot be written: {0}")]
+    History(std::io::Error),
     #[error("no HTTP client: {0}")]
     Client(reqwest::Error),
     #[error("the receiver refused a {provider} webhook with {status}")]

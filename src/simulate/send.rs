@@ -7,9 +7,11 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{TryStreamExt, stream};
 use reqwest::{Client, StatusCode};
+use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::call::{Message, PlannedCall, PlannedEvent};
+use super::history::{Delivered, History};
 use super::plan::plan;
 use super::stand_in::StandIn;
 use super::target::{Progress, SimulateOptions, Target};
@@ -112,6 +114,7 @@ struct Sender<'a> {
     now: DateTime<Utc>,
     started: Instant,
     retries: AtomicU64,
+    history: History,
 }
 
 /// One request, ready to be sent as often as needed.
@@ -148,6 +151,7 @@ impl<'a> Sender<'a> {
             now: options.now,
             started: Instant::now(),
             retries: AtomicU64::new(0),
+            history: History::create(options.history.as_deref())?,
         })
     }
 
@@ -170,7 +174,19 @@ impl<'a> Sender<'a> {
             // Signed anew each time, since signatures carry the time of sending.
             let delivery = self.prepare(call, event)?;
             let provider = delivery.provider;
+            let sha256 = self.history.is_kept().then(|| hex::encode(Sha256::digest(&delivery.body)));
+            let sent = self.started.elapsed();
             let status = self.post(delivery).await;
+            if let Some(sha256) = sha256 {
+                self.history.enter(&Delivered {
+                    user_id: self.targets[call.target].user_id,
+                    provider: provider.to_owned(),
+                    sha256,
+                    sent_milliseconds: milliseconds(sent),
+                    answered_milliseconds: milliseconds(self.started.elapsed()),
+                    status: status.map(|status| status.as_u16()),
+                })?;
+            }
             match status {
                 Some(status) if status.is_success() => return Ok(()),
                 Some(status) if !is_passing(status) => {
@@ -253,6 +269,10 @@ impl<'a> Sender<'a> {
             ],
         })
     }
+}
+
+fn milliseconds(elapsed: Duration) -> u64 {
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Answers that another try may change: overload, and whoever stands in front.

@@ -1,5 +1,7 @@
 //! Whom to send to, and how much.
 
+use std::path::PathBuf;
+
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
@@ -128,6 +130,8 @@ pub struct SimulateOptions {
     pub now: DateTime<Utc>,
     /// Calls lie in the last that many whole local days and in today.
     pub days: u32,
+    /// Where every delivery is noted with its answer, a [`super::history::Delivered`] a line.
+    pub history: Option<PathBuf>,
 }
 
 /// How far a run has come.

@@ -59,6 +59,7 @@ pub(super) fn options(calls: u64) -> SimulateOptions {
         concurrency: 8,
         now: "2026-11-23T09:00:00Z".parse().unwrap(),
         days: 30,
+        history: None,
     }
 }
 

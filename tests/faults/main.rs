@@ -3,9 +3,22 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod backfill;
+mod batches;
+mod circumstances;
+mod commits;
 #[path = "../support/daemon.rs"]
 mod daemon;
+mod daemon_kills;
+mod disks;
+mod harness;
+mod mixed;
+mod mutations;
+mod network;
 mod outage;
+mod points;
+mod postgres_kills;
+mod proof;
+mod zombies;
 
 use std::time::Duration;
 

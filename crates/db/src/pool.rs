@@ -5,10 +5,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{Postgres, Row, Transaction};
+use sqlx::{Connection, PgConnection, Postgres, Row, Transaction};
 use uuid::Uuid;
 
 use crate::roles;
+
+/// A connection that says nothing for so long when it is taken or given back is dead,
+/// though nobody was told: a statement of its was given up, or the network swallows it.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 
 /// How to connect.
 #[derive(Clone)]
@@ -102,9 +106,20 @@ pub async fn connect(options: &PoolOptions) -> Result<PgPool, PoolError> {
     PgPoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
+        // The pool's own tests wait for ever, and whoever waits keeps a place in it.
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(is_alive(connection)))
+        .after_release(|connection, _| Box::pin(is_alive(connection)))
         .connect_with(connect_options)
         .await
         .map_err(explain)
+}
+
+async fn is_alive(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    match tokio::time::timeout(SIGN_OF_LIFE, connection.ping()).await {
+        Ok(answer) => answer.map(|()| true),
+        Err(_) => Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())),
+    }
 }
 
 fn explain(error: sqlx::Error) -> PoolError {

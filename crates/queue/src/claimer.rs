@@ -8,6 +8,7 @@ use std::{
 
 use apalis_core::task::{Task, builder::TaskBuilder, task_id::TaskId};
 use sqlx::PgPool;
+use tallyline_failpoints::{Point, pass};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::Instant,
@@ -189,6 +190,9 @@ impl Claimer {
         }
         let claim = store::claim_from(&self.db, &self.terms, lease.id, wanted, &shares, book.is_capped());
         let rows = in_time(claim).await?;
+        if !rows.is_empty() {
+            pass::<sqlx::Error>(Point::JobsClaimed)?;
+        }
         book.settle(&shares, wanted, &rows);
         let claimed = rows.len();
         self.hand_over(rows, lease, permits, &mut reserved).await;

@@ -3,6 +3,7 @@
 use std::{borrow::Borrow, collections::HashMap, sync::Arc, time::Duration};
 
 use sqlx::PgPool;
+use tallyline_failpoints::{Point, pass};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -108,7 +109,10 @@ impl Completer {
 
     async fn complete(&self, reports: &[Finished], outright: bool) -> Result<Vec<Verdict>, sqlx::Error> {
         let mut connection = self.db.acquire().await?;
-        store::complete(&mut connection, reports, outright).await
+        pass::<sqlx::Error>(Point::JobsBeforeReport)?;
+        let verdicts = store::complete(&mut connection, reports, outright).await?;
+        pass::<sqlx::Error>(Point::JobsAfterReport)?;
+        Ok(verdicts)
     }
 
     /// The statement itself is refused, and would be for ever: finds the report

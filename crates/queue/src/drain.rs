@@ -4,6 +4,7 @@ use std::{
     future::Future,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use apalis::{
@@ -41,7 +42,7 @@ pub trait DrainWork: Send + Sync + 'static {
     const NAME: &'static str;
 
     /// Does one unit, in a transaction of its own. It is dropped at an await
-    /// point only when the process stops and its grace is over.
+    /// point only when its deadline is over, or the process stops and its grace is.
     fn drain(&self) -> impl Future<Output = Result<Drained, BoxError>> + Send;
 }
 
@@ -51,12 +52,16 @@ pub struct Drain<W> {
     work: Arc<W>,
     hint: Hint,
     concurrency: usize,
+    deadline: Duration,
 }
+
+/// Twice as long as a statement may take by default.
+const DEADLINE: Duration = Duration::from_secs(120);
 
 impl<W: DrainWork> Drain<W> {
     /// One unit at a time, and a hint of its own.
     pub fn new(work: W) -> Self {
-        Self { work: Arc::new(work), hint: Hint::new(), concurrency: 1 }
+        Self { work: Arc::new(work), hint: Hint::new(), concurrency: 1, deadline: DEADLINE }
     }
 
     /// Looks at once when this hint rings.
@@ -70,6 +75,14 @@ impl<W: DrainWork> Drain<W> {
     #[must_use]
     pub fn concurrency(mut self, units: usize) -> Self {
         self.concurrency = units.max(1);
+        self
+    }
+
+    /// A unit that takes longer is dropped: its connection is dead, most likely, and
+    /// would hold it for ever. Two minutes by default.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
         self
     }
 
@@ -100,7 +113,7 @@ impl<W: DrainWork> Drain<W> {
         };
         tasks.push(pump.run().boxed());
         let backend = ChannelBackend::new(receiver, DrainLayer { results, name: W::NAME });
-        let (work, signals, concurrency) = (self.work, signals.clone(), self.concurrency);
+        let (work, signals, concurrency, deadline) = (self.work, signals.clone(), self.concurrency, self.deadline);
         monitor.register(move |_| {
             let (work, signals) = (Arc::clone(&work), signals.clone());
             WorkerBuilder::new(format!("drain-{}", W::NAME))
@@ -108,16 +121,17 @@ impl<W: DrainWork> Drain<W> {
                 .concurrency(concurrency)
                 .parallelize(tokio::spawn)
                 .layer(CatchPanicLayer::with_panic_handler(panic_text))
-                .build(tower::service_fn(move |_: Task<Unit>| unit(Arc::clone(&work), signals.clone())))
+                .build(tower::service_fn(move |_: Task<Unit>| unit(Arc::clone(&work), signals.clone(), deadline)))
         })
     }
 }
 
-async fn unit<W: DrainWork>(work: Arc<W>, signals: Signals) -> Result<Drained, RunError> {
+async fn unit<W: DrainWork>(work: Arc<W>, signals: Signals, deadline: Duration) -> Result<Drained, RunError> {
     tokio::select! {
         biased;
         result = work.drain() => result.map_err(RunError::Retry),
         () = signals.abort.cancelled() => Err(RunError::Interrupted),
+        () = tokio::time::sleep(deadline) => Err(RunError::DeadlineExceeded(deadline)),
     }
 }
 

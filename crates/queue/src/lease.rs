@@ -159,7 +159,10 @@ impl Keeping {
             let register = async |db: &mut PgConnection| store::register_serving(db, id, &label, ttl, &queues).await;
             let done = self.on_connection(until, register).await;
             match done {
-                Some(()) if lease.is_safe() => return Some(Arc::new(lease)),
+                Some(()) if lease.is_safe() => {
+                    tallyline_failpoints::reach(tallyline_failpoints::Point::LeaseRegistered);
+                    return Some(Arc::new(lease));
+                }
                 // An answer that came too late leaves a row that ends by itself.
                 _ => tokio::time::sleep(self.pause()).await,
             }

@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use sqlx::PgPool;
 use tokio::time::Instant;
+use tallyline_failpoints::{Point, pass};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -103,6 +104,7 @@ impl Rescuer {
     async fn take_back(&self, terms: &RescueTerms) -> Result<(), sqlx::Error> {
         loop {
             let rescued = store::rescue(&self.db, terms).await?;
+            pass::<sqlx::Error>(Point::JobsRescued)?;
             for job in &rescued {
                 self.counters.count_rescue(&job.cause);
                 let outcome = if job.dead { "dead" } else { "lost" };

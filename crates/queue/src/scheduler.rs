@@ -3,10 +3,12 @@
 use std::{collections::HashMap, time::Duration};
 
 use sqlx::PgPool;
+use tallyline_failpoints::{Point, pass};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    claimer::in_time,
     cron::Cron,
     error::QueueError,
     fire::{Entered, Held},
@@ -16,6 +18,9 @@ use crate::{
     telemetry::{CRON_ERRORS, CRON_FIRES, CRON_LATENESS, CRON_MISSED, ENQUEUED},
     timing::{POLL_GREATEST, POLL_LEAST, RETRY_GREATEST},
 };
+
+/// For what one transaction fires of one schedule, hundreds of jobs at most.
+const FIRE_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Fires a list of schedules.
 #[derive(Debug)]
@@ -143,7 +148,8 @@ impl Scheduler {
     async fn turn(&self, resting: &mut Resting) -> Result<Turn, QueueError> {
         let mut turn = Turn::default();
         loop {
-            let schedules = sqlx::query_file!("../../sql/queue/schedules_due.sql").fetch_all(&self.pool).await?;
+            let due = sqlx::query_file!("../../sql/queue/schedules_due.sql").fetch_all(&self.pool);
+            let schedules = in_time(due).await?;
             let later = schedules.iter().map(|schedule| schedule.in_seconds).find(|seconds| *seconds > 0.0);
             turn.next = later.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
             let mut fired = false;
@@ -180,12 +186,23 @@ impl Scheduler {
     /// Fires what is due of one schedule, as much as one transaction takes; returns
     /// the number of jobs, `None` when it is not due or another scheduler has it.
     async fn fire(&self, name: &str) -> Result<Option<usize>, QueueError> {
+        // Else a connection that died unnoticed would end all schedules.
+        match tokio::time::timeout(FIRE_DEADLINE, self.fire_in_time(name)).await {
+            Ok(fired) => fired,
+            Err(_) => Err(sqlx::Error::PoolTimedOut.into()),
+        }
+    }
+
+    async fn fire_in_time(&self, name: &str) -> Result<Option<usize>, QueueError> {
         let mut tx = self.pool.begin().await?;
         let held =
             sqlx::query_file_as!(Held, "../../sql/queue/schedule_take.sql", name).fetch_optional(&mut *tx).await?;
         let Some(held) = held else { return Ok(None) };
+        pass::<sqlx::Error>(Point::ScheduleTaken)?;
         let entered = held.fire(name, &mut tx).await?;
+        pass::<sqlx::Error>(Point::ScheduleBeforeCommit)?;
         tx.commit().await?;
+        pass::<sqlx::Error>(Point::ScheduleAfterCommit)?;
         Ok(Some(count(name, &held, &entered)))
     }
 }

@@ -20,10 +20,18 @@ enum Wire {
     Hole,
 }
 
+/// How the wire is, and how often it was cut: a cut that is mended at once ends what
+/// was open all the same.
+#[derive(Debug, Clone, Copy)]
+struct State {
+    wire: Wire,
+    cuts: u64,
+}
+
 /// Forwards connections; gone with everything that it holds when it is dropped.
 #[derive(Debug)]
 pub struct Proxy {
-    wire: watch::Sender<Wire>,
+    state: watch::Sender<State>,
     task: AbortHandle,
 }
 
@@ -44,24 +52,24 @@ impl Proxy {
         let address: SocketAddr = listener.local_addr()?;
         let through = url.replacen(&format!("@{upstream}"), &format!("@{address}"), 1);
         anyhow::ensure!(through != url, "{upstream} is not in the URL");
-        let (wire, seen) = watch::channel(Wire::Whole);
+        let (state, seen) = watch::channel(State { wire: Wire::Whole, cuts: 0 });
         let task = tokio::spawn(forward(listener, upstream, seen)).abort_handle();
-        Ok((through, Self { wire, task }))
+        Ok((through, Self { state, task }))
     }
 
     /// Every connection is closed, also new ones.
     pub fn cut(&self) {
-        self.wire.send_replace(Wire::Cut);
+        self.state.send_modify(|state| *state = State { wire: Wire::Cut, cuts: state.cuts + 1 });
     }
 
     /// Nothing passes any more, and nobody is told.
     pub fn swallow(&self) {
-        self.wire.send_replace(Wire::Hole);
+        self.state.send_modify(|state| state.wire = Wire::Hole);
     }
 
     /// New connections pass again.
     pub fn mend(&self) {
-        self.wire.send_replace(Wire::Whole);
+        self.state.send_modify(|state| state.wire = Wire::Whole);
     }
 }
 
@@ -71,29 +79,29 @@ impl Drop for Proxy {
     }
 }
 
-async fn forward(listener: TcpListener, upstream: String, wire: watch::Receiver<Wire>) {
+async fn forward(listener: TcpListener, upstream: String, state: watch::Receiver<State>) {
     // Aborting this aborts what it holds.
     let mut connections = JoinSet::new();
     loop {
         let Ok((near, _)) = listener.accept().await else { continue };
-        connections.spawn(carry(near, upstream.clone(), wire.clone()));
+        connections.spawn(carry(near, upstream.clone(), state.clone()));
     }
 }
 
-async fn carry(mut near: TcpStream, upstream: String, mut wire: watch::Receiver<Wire>) {
-    let state = *wire.borrow_and_update();
-    if state == Wire::Whole {
+async fn carry(mut near: TcpStream, upstream: String, mut state: watch::Receiver<State>) {
+    let begun = *state.borrow_and_update();
+    if begun.wire == Wire::Whole {
         let Ok(mut far) = TcpStream::connect(&upstream).await else { return };
         tokio::select! {
             _ = copy_bidirectional(&mut near, &mut far) => return,
-            changed = wire.wait_for(|state| *state != Wire::Whole) => {
-                if changed.is_ok_and(|state| *state == Wire::Cut) {
+            changed = state.wait_for(|now| now.wire != Wire::Whole || now.cuts != begun.cuts) => {
+                if changed.is_ok_and(|now| now.cuts != begun.cuts) {
                     return;
                 }
             }
         }
     }
-    if *wire.borrow() != Wire::Cut {
+    if state.borrow().wire != Wire::Cut {
         // Open, and dead.
         std::future::pending::<()>().await;
     }

@@ -1,8 +1,10 @@
 //! From webhooks to calls, contacts, leads and charges.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tallyline_jobs::process_call_events;
-use tallyline_testkit::TestDb;
+use tallyline_testkit::{TestDb, wait_until};
 
 use crate::support::*;
 
@@ -364,6 +366,46 @@ async fn an_event_that_kills_its_worker_is_found_wherever_it_stands() {
     assert_eq!(process_call_events::run_unit(&db.pool, &process_options()).await.unwrap(), 5);
     assert_eq!(number(&db, "SELECT count(*) FROM tally.quarantine WHERE reason = 'never_ended'").await, 1);
     assert_eq!(number(&db, "SELECT count(*) FROM calls").await, 4);
+    assert_eq!(number(&db, "SELECT sum(claims) FROM tally.lanes").await, 0);
+}
+
+/// A process that is killed again and again, for whatever reason, is not taken to die of
+/// the events that it happens to be at. Break tried: without the rest the same event
+/// is begun first each time, and is soon in quarantine.
+#[tokio::test]
+async fn an_event_whose_process_died_rests_and_others_go_first() {
+    let db = TestDb::new().await;
+    let user = tenant(&db, "UTC").await;
+    for i in 0..5 {
+        deliver(&db, user, "bolna", &bolna(&format!("call-{i}"), "completed", 10, json!({}))).await;
+    }
+    sqlx::query("UPDATE tally.lanes SET claims = 3").execute(&db.admin).await.unwrap();
+    let mut lock = db.admin.begin().await.unwrap();
+    sqlx::query("LOCK TABLE calls IN EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
+    let begun = "SELECT count(*) FROM tally.inbox_pending WHERE claims = 1 AND not_before > now()";
+    let options = process_options();
+    tokio::select! {
+        _ = process_call_events::run_unit(&db.pool, &options) => panic!("it should wait for the lock"),
+        () = wait_until("an event is begun", Duration::from_secs(30), async || number(&db, begun).await == 1) => {}
+    }
+    lock.rollback().await.unwrap();
+
+    // However slow this machine is, it rests until we say.
+    let rest = "UPDATE tally.inbox_pending SET not_before = now() + interval '1 hour' WHERE claims = 1";
+    sqlx::query(rest).execute(&db.admin).await.unwrap();
+    wait_until("the others are applied", Duration::from_secs(30), async || {
+        process_call_events::run_unit(&db.pool, &process_options()).await.unwrap();
+        number(&db, "SELECT count(*) FROM calls").await == 4
+    })
+    .await;
+    assert_eq!(number(&db, "SELECT count(*) FROM tally.quarantine").await, 0);
+    sqlx::query("UPDATE tally.inbox_pending SET not_before = now()").execute(&db.admin).await.unwrap();
+    wait_until("it is begun again when it has rested", Duration::from_secs(30), async || {
+        process_call_events::run_unit(&db.pool, &process_options()).await.unwrap();
+        number(&db, "SELECT count(*) FROM calls").await == 5
+    })
+    .await;
+    process_call_events::run_unit(&db.pool, &process_options()).await.unwrap();
     assert_eq!(number(&db, "SELECT sum(claims) FROM tally.lanes").await, 0);
 }
 

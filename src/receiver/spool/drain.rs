@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sqlx::PgPool;
+use tallyline_failpoints::{Point, pass};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -98,10 +99,12 @@ impl Drain {
         let shared = Arc::clone(&self.spool.shared);
         let reading = tokio::task::spawn_blocking(move || shared.directory.read(number));
         let (contents, bytes) = reading.await.map_err(|_| DrainError::Interrupted)??;
+        pass::<io::Error>(Point::SpoolRead)?;
         let events = contents.events.len();
         for group in groups(contents.events) {
             self.group(&group).await?;
         }
+        pass::<io::Error>(Point::SpoolCommitted)?;
         let shared = Arc::clone(&self.spool.shared);
         (shared.steps)(Step::Committed);
         let ending = tokio::task::spawn_blocking(move || match contents.damaged_at {
@@ -113,6 +116,7 @@ impl Drain {
             None => shared.remove(number),
         });
         ending.await.map_err(|_| DrainError::Interrupted)??;
+        tallyline_failpoints::reach(Point::SpoolRemoved);
         (self.spool.shared.steps)(Step::Removed);
         self.spool.shared.forget(number);
         Ok(())

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use tallyline_failpoints::{Point, pass, reach};
 use tokio::sync::{mpsc, oneshot};
 
 use super::record;
@@ -111,7 +112,7 @@ impl Writer {
             Some(open) => open,
             None => self.begin()?,
         };
-        if let Err(error) = open.file.write_all(buffer) {
+        if let Err(error) = open.file.write_all(buffer).and_then(|()| pass(Point::SpoolAppended)) {
             // What came to the file of it is no whole record; best taken back, else
             // the file ends damaged, and is read up to here.
             let _ = open.file.set_len(open.bytes);
@@ -119,7 +120,7 @@ impl Writer {
             return Err(error);
         }
         (self.shared.steps)(Step::Appended);
-        if let Err(error) = open.file.sync_data() {
+        if let Err(error) = open.file.sync_data().and_then(|()| pass(Point::SpoolSynced)) {
             // Nobody knows what is on the disk now, and a second sync would not tell.
             self.shared.sealed(open.number);
             return Err(error);
@@ -130,6 +131,7 @@ impl Writer {
         if open.bytes < self.limits.segment_bytes {
             self.open = Some(open);
         } else {
+            reach(Point::SpoolRotated);
             self.shared.sealed(number);
         }
         Ok(number)
