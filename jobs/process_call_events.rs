@@ -26,6 +26,7 @@ mod legs;
 mod rows;
 
 use sqlx::{PgConnection, PgPool};
+use tallyline_queue::span;
 use uuid::Uuid;
 
 use self::claim::{Lane, PendingId};
@@ -236,6 +237,7 @@ async fn apply_in(
     if !freed.is_empty() {
         intake.extend(intake::fetch(tx, &freed).await?);
     }
+    span::carry_in(tx).await?;
     let assigned = assign::assign(tx, &lanes, &mut intake).await?;
     let states = calls::fold(tx, &assigned).await?;
     effects::write(tx, &lanes, states, options).await?;

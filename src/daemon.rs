@@ -29,6 +29,7 @@ use crate::accounts::guard::Gate;
 use crate::config::{self, Config};
 use crate::receiver::spool::{Limits, Spool};
 use crate::receiver::{self, Receiver};
+use crate::telemetry::otlp::Exporter;
 use crate::{api, dashboard, schedules, telemetry};
 
 /// Time that running jobs have to end when the process is asked to stop.
@@ -70,6 +71,7 @@ pub struct Daemon {
     runner: Option<Runner>,
     receiver: Option<Receiver>,
     tasks: JoinSet<anyhow::Result<()>>,
+    spans: Option<Exporter>,
 }
 
 impl Daemon {
@@ -98,8 +100,14 @@ impl Daemon {
         let listener = TcpListener::bind(&config.http.listen)
             .await
             .with_context(|| format!("cannot listen on {} (http.listen)", config.http.listen))?;
+        let spans = Exporter::start(&config.trace, label())?;
         let shutdown = CancellationToken::new();
         let mut tasks = JoinSet::new();
+        let repeats = telemetry::logs::tell_repeats(shutdown.clone());
+        tasks.spawn(async move {
+            repeats.await;
+            Ok(())
+        });
         let inbox_hint = Hint::new();
 
         let receiver = if roles.contains(&Role::Receiver) {
@@ -139,7 +147,7 @@ impl Daemon {
             async move { receiver::serve(listener, router, &http, stop).await.context("the HTTP server ended") },
         );
         tracing::info!(%address, ?roles, "listening");
-        Ok(Daemon { address, pool, shutdown, runner, receiver, tasks })
+        Ok(Daemon { address, pool, shutdown, runner, receiver, tasks, spans })
     }
 
     /// Returns when a part has ended by itself, which none should.
@@ -164,6 +172,9 @@ impl Daemon {
             runner.shutdown(GRACE).await;
         }
         self.pool.close().await;
+        if let Some(spans) = self.spans.take() {
+            spans.finish().await;
+        }
     }
 }
 
@@ -475,5 +486,5 @@ fn router(
         router = router.merge(dashboard::router(gate, first_run));
         router = router.merge(api::router(gate));
     }
-    telemetry::http::measured(router)
+    telemetry::http::observed(telemetry::http::measured(router))
 }

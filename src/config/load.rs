@@ -108,6 +108,7 @@ fn typed_like(like: Option<&Value>, name: &str, text: String) -> Result<Value, C
     };
     match like {
         Some(Value::Integer(_)) => text.parse().map(Value::Integer).map_err(|_| invalid("a whole number")),
+        Some(Value::Float(_)) => text.parse().map(Value::Float).map_err(|_| invalid("a number")),
         Some(Value::Boolean(_)) => text.parse().map(Value::Boolean).map_err(|_| invalid("true or false")),
         // Such as 10.0.0.0/8,192.0.2.7: what stands between commas; nothing is an empty list.
         Some(Value::Array(list)) if list.iter().all(Value::is_str) => {

@@ -35,6 +35,7 @@ pub struct Config {
     pub history: History,
     pub retention: Retention,
     pub log: Log,
+    pub trace: Trace,
     #[serde(default)]
     pub schedule: Vec<Schedule>,
 }
@@ -242,6 +243,14 @@ pub struct Retention {
 pub struct Log {
     pub level: String,
     pub format: String,
+}
+
+/// Export of spans; an empty `otlp_url` means none.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trace {
+    pub otlp_url: String,
+    pub sample_percent: f64,
 }
 
 /// A job that starts by the clock. What is optional has its default in

@@ -98,6 +98,7 @@ pub const START_TIME: &str = "tallyline_start_time_seconds";
 pub const READY: &str = "tallyline_ready";
 pub const HTTP_REQUESTS: &str = "tallyline_http_requests_total";
 pub const HTTP_DURATION: &str = "tallyline_http_request_duration_seconds";
+pub const TRACE_SPANS: &str = "tallyline_trace_spans_total";
 pub const LOG_MESSAGES: &str = "tallyline_log_messages_total";
 pub const POOL_CONNECTIONS: &str = "tallyline_db_pool_connections";
 pub const CRON_NEXT_FIRE: &str = "tallyline_cron_next_fire_timestamp_seconds";
@@ -148,6 +149,7 @@ pub const GROUPS: &[Group] = &[
             counter(HTTP_REQUESTS, &["route", "code"], "HTTP requests by route template and class of the status code"),
             seconds(HTTP_DURATION, Buckets::Http, &["route"], "Time from a request to the head of its answer"),
             counter(LOG_MESSAGES, &["level"], "Log messages that the filter let pass, by level"),
+            counter(TRACE_SPANS, &["outcome"], "Spans for `trace.otlp_url`: exported, failed, lost for want of room"),
             gauge(
                 POOL_CONNECTIONS,
                 &["state"],

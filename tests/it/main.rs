@@ -31,5 +31,6 @@ mod sent_histories;
 mod settings;
 mod telemetry;
 mod tenant_data;
+mod tracing;
 mod verify;
 mod web;

@@ -14,6 +14,7 @@ pub mod front;
 pub mod histories;
 pub mod mutate;
 pub mod openai;
+pub mod otlp;
 mod proxy;
 pub mod schema_dump;
 mod server;
