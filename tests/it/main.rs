@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod accounts;
+mod adopt;
 mod analyses;
 mod api;
 mod backfill;
@@ -9,6 +10,7 @@ mod backfill;
 mod daemon;
 mod dashboard;
 mod defects;
+mod documents;
 mod embedded;
 mod end_to_end;
 mod figures;
