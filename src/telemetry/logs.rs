@@ -130,7 +130,7 @@ impl<S: Subscriber> Layer<S> for CountMessages {
 mod tests {
     use super::*;
 
-    /// Broken by hand: without the directive of the spans, the warning has no span.
+    /// Break: without the directive of the spans, the warning has no span.
     #[test]
     fn at_every_level_a_line_knows_its_span_and_the_level_can_be_changed() {
         use std::sync::{Arc, Mutex};

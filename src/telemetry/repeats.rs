@@ -127,7 +127,7 @@ impl Visit for Text {
 mod tests {
     use super::*;
 
-    /// Broken by hand: with windows that are not taken away, the second window is silent.
+    /// Break: with windows that are not taken away, the second window is silent.
     #[test]
     fn of_many_equal_lines_the_first_are_written_and_the_others_counted() {
         let (repeats, start) = (Repeats::default(), Instant::now());

@@ -69,7 +69,7 @@ mod tests {
         RequestId::of(&headers).to_string()
     }
 
-    /// Broken by hand: with every offered text taken over, the spaces and the long one are.
+    /// Break: with every offered text taken over, the spaces and the long one are.
     #[test]
     fn an_id_is_taken_over_if_it_is_well_formed_and_the_only_one() {
         for good in ["req-12345678", "7f3b.A_z-", &"a".repeat(64)] {

@@ -20,7 +20,7 @@ fn sum(told: &Value, field: &str) -> i64 {
     told["taken"].as_array().unwrap().iter().map(|of| of[field].as_i64().unwrap()).sum()
 }
 
-/// Broken by hand: with the time of the run in the bodies, the second run brings all calls
+/// Break: with the time of the run in the bodies, the second run brings all calls
 /// again; with the oldest analysis of a call, no lead is hot; with the balance not put
 /// right, it is what our own charges left.
 #[tokio::test(flavor = "multi_thread")]

@@ -133,7 +133,7 @@ async fn refuse_some(db: &TestDb) {
 
 /// Everything goes wrong that can, with logs of our own crates at their most talkative.
 ///
-/// Broken by hand: with the request's path and query in its span; with the body logged at trace level where it is received; with the
+/// Broken by hand: with the body logged at trace level where it is received; with the
 /// database's own message logged when it refuses an event.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_people_and_no_secret_is_in_logs_spans_metrics_or_answers() {

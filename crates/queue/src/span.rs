@@ -156,7 +156,7 @@ impl Span {
         Self(Arc::new(Inner {
             name: name.into(),
             kind,
-            began: SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default(),
+            began: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),
             started: Instant::now(),
             state: Mutex::new(state),
         }))
