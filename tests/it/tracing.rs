@@ -49,7 +49,7 @@ fn way(spans: &[Span]) -> Option<[&Span; 4]> {
     Some([request, batch, roll_up, job])
 }
 
-/// Broken by hand: with the header not kept in the inbox, the batch is linked to
+/// Breaks: with the header not kept in the inbox, the batch is linked to
 /// nothing; with `carry_in` left out of the batch, the roll-up is; with it left out of
 /// the roll-up, no job is below one; with the directive of the ids left out of the
 /// filter, no line has the request's id.
@@ -120,7 +120,7 @@ async fn spans_lead_from_the_webhook_to_the_job_and_lines_name_the_request() {
     assert!(ended["job_id"].is_i64() && ended["duration_ms"].is_u64() && ended["outcome"] == "succeeded", "{ended}");
 }
 
-/// Broken by hand: with the columns filled whether or not spans are exported.
+/// Break: with the columns filled whether or not spans are exported.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_an_export_nothing_is_stored_of_a_trace() {
     let db = TestDb::new().await;
