@@ -239,8 +239,8 @@ fn the_tour_can_be_followed_word_for_word() {
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
     let listen = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     // Whatever fails on the way, nothing is left running.
-    let cleanup = "trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n";
-    let script = format!("set -euo pipefail\n{cleanup}{}tallyline db stop\n", of("sh").concat());
+    let cleanup = "trap 'kill $(jobs -p) 2>/dev/null || true; wait || true' EXIT\n";
+    let script = format!("set -euo pipefail\n{cleanup}{}tallyline db stop || true\n", of("sh").concat());
     let output = Command::new("bash")
         .args(["-c", &script])
         .current_dir(folder.path())
