@@ -49,10 +49,9 @@ fn way(spans: &[Span]) -> Option<[&Span; 4]> {
     Some([request, batch, roll_up, job])
 }
 
-/// Breaks: with the header not kept in the inbox, the batch is linked to
-/// nothing; with `carry_in` left out of the batch, the roll-up is; with it left out of
-/// the roll-up, no job is below one; with the directive of the ids left out of the
-/// filter, no line has the request's id.
+/// Breaks tried: the header taken out of the inbox (the batch is linked to nothing); the
+/// default of the marks' column dropped (the roll-up is linked to nothing); that of the
+/// jobs' column (no job is below a roll-up).
 #[tokio::test(flavor = "multi_thread")]
 async fn spans_lead_from_the_webhook_to_the_job_and_lines_name_the_request() {
     let (db, collector) = (TestDb::new().await, Collector::start().await);
