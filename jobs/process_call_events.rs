@@ -29,6 +29,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::{PgConnection, PgPool};
 use tallyline_failpoints::{Point, pass};
+use tallyline_queue::span;
 use uuid::Uuid;
 
 use self::claim::{Lane, PendingId};
@@ -305,6 +306,7 @@ async fn apply_in(
     if !freed.is_empty() {
         intake.extend(intake::fetch(tx, &freed, i64::MAX).await?);
     }
+    span::carry_in(tx).await?;
     let assigned = assign::assign(tx, &lanes, &mut intake).await?;
     pass::<sqlx::Error>(Point::BatchAssigned)?;
     let states = calls::fold(tx, &assigned).await?;

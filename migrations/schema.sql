@@ -365,7 +365,7 @@ CREATE TABLE tally.jobs (
     coalesce_key text,
     unique_key text,
     unique_scope text,
-    trace text,
+    trace text DEFAULT NULLIF(current_setting('tally.trace'::text, true), ''::text),
     last_error text,
     cancel_requested_at timestamp with time zone,
     cancel_reason text,
@@ -3317,9 +3317,12 @@ CREATE TABLE tally.rollup_marks (
     tier smallint NOT NULL,
     bucket_start timestamp with time zone NOT NULL,
     marked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    trace text DEFAULT NULLIF(current_setting('tally.trace'::text, true), ''::text),
     CONSTRAINT rollup_marks_tier_check CHECK (((tier >= 0) AND (tier <= 3)))
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0');
+
+COMMENT ON COLUMN tally.rollup_marks.trace IS 'W3C traceparent of what changed the bucket''s inputs, while spans are exported.';
 
 CREATE TABLE tally.schedule_fires (
     schedule text NOT NULL,

@@ -31,6 +31,7 @@ use crate::config::{self, Config};
 use crate::life::watchdog::Watchdog;
 use crate::receiver::spool::{Limits, Spool};
 use crate::receiver::{self, Receiver};
+use crate::telemetry::otlp::Exporter;
 use crate::{api, dashboard, schedules, telemetry};
 
 /// When the grace is over: what did not end is cut off and given back, last
@@ -75,6 +76,7 @@ pub struct Daemon {
     tasks: JoinSet<anyhow::Result<()>>,
     grace: Duration,
     _watchdog: Watchdog,
+    spans: Option<Exporter>,
 }
 
 /// Something did not end in time.
@@ -111,9 +113,15 @@ impl Daemon {
         let listener = TcpListener::bind(&config.http.listen)
             .await
             .with_context(|| format!("cannot listen on {} (http.listen)", config.http.listen))?;
+        let spans = Exporter::start(&config.trace, label())?;
         let shutdown = CancellationToken::new();
         let heartbeats = Heartbeats::new();
         let mut tasks = JoinSet::new();
+        let repeats = telemetry::logs::tell_repeats(shutdown.clone());
+        tasks.spawn(async move {
+            repeats.await;
+            Ok(())
+        });
         let inbox_hint = Hint::new();
 
         let receiver = if roles.contains(&Role::Receiver) {
@@ -158,7 +166,7 @@ impl Daemon {
         tracing::info!(%address, ?roles, "listening");
         let grace = Duration::from_secs(config.stop.grace_seconds);
         let _watchdog = Watchdog::start(heartbeats);
-        Ok(Daemon { address, pool, shutdown, runner, receiver, tasks, grace, _watchdog })
+        Ok(Daemon { address, pool, shutdown, runner, receiver, tasks, grace, _watchdog, spans })
     }
 
     /// What is under way when the process is asked to stop has so long.
@@ -199,6 +207,9 @@ impl Daemon {
         let everything = async {
             tokio::join!(jobs, requests);
             self.pool.close().await;
+            if let Some(spans) = self.spans.take() {
+                spans.finish().await;
+            }
         };
         timeout_at(until + AFTER_GRACE, everything).await.map_err(|_| NotStopped(grace + AFTER_GRACE).into())
     }
@@ -532,5 +543,5 @@ fn router(
         router = router.merge(dashboard::router(gate, first_run));
         router = router.merge(api::router(gate));
     }
-    telemetry::http::measured(router)
+    telemetry::http::observed(telemetry::http::measured(router))
 }

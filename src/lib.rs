@@ -3,6 +3,7 @@
 //! command line. `src/main.rs` only calls [`cli::main`].
 
 pub mod accounts;
+pub mod adopt;
 pub mod api;
 pub mod cli;
 pub mod config;

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use tallyline_model::{Event, Provider, Reject, parse_analysis, parse_bolna, parse_twilio};
+use tallyline_queue::{Span, TraceContext};
 use uuid::Uuid;
 
 use super::claim::{PendingId, arrays};
@@ -91,8 +92,12 @@ pub(super) async fn fetch(tx: &mut PgConnection, ids: &[PendingId], max_bytes: i
     let rows =
         sqlx::query_file!("../sql/process/fetch_events.sql", &user_ids, &inbox_ids, max_bytes).fetch_all(tx).await?;
     let mut intake = Intake::default();
+    let span = Span::current();
     for row in rows {
         let id = PendingId { user_id: row.user_id, inbox_id: row.inbox_id };
+        if let (Some(span), Some(cause)) = (&span, row.trace.as_deref().and_then(TraceContext::parse)) {
+            span.link(cause);
+        }
         let refused = |reason, detail: String| QuarantineRow {
             user_id: id.user_id,
             provider: provider_name(&row.provider),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{PgConnection, PgPool};
+use tallyline_queue::{Span, TraceContext, span};
 use uuid::Uuid;
 
 use super::{Options, Tier};
@@ -89,16 +90,21 @@ pub async fn lock(tx: &mut PgConnection, tier: Tier, candidates: &Buckets, limit
     Ok(locked)
 }
 
-/// Takes the marks of locked buckets; returns the database's time.
+/// Takes the marks of locked buckets; returns the database's time. What the transaction
+/// marks from here on carries the trace of the unit, which is linked to those of the marks.
 pub async fn consume_marks(tx: &mut PgConnection, tier: Tier, locked: &Buckets) -> Result<DateTime<Utc>, sqlx::Error> {
     let taken = sqlx::query_file!("../sql/rollup/consume_marks.sql", &locked.user_ids, tier.number(), &locked.starts)
-        .fetch_one(tx)
+        .fetch_one(&mut *tx)
         .await?;
     metrics::counter!("tallyline_rollup_marks_consumed_total", "tier" => tier.as_str())
         .increment(u64::try_from(taken.marks).unwrap_or(0));
     if let Some(seconds) = taken.oldest_seconds {
         metrics::histogram!("tallyline_rollup_mark_age_seconds", "tier" => tier.as_str()).record(seconds);
     }
+    if let Some(span) = Span::current() {
+        taken.traces.iter().filter_map(|trace| TraceContext::parse(trace)).for_each(|cause| span.link(cause));
+    }
+    span::carry_in(tx).await?;
     Ok(taken.now)
 }
 

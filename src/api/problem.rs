@@ -7,6 +7,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::telemetry::request_id::RequestId;
+
 /// The body, `application/problem+json`.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Problem {
@@ -20,12 +22,17 @@ pub(super) struct Problem {
     status: u16,
     /// What to do differently.
     detail: String,
+    /// Names the request in the logs; also in the header X-Request-Id.
+    #[schema(example = "0d9a3f0d6a4c4f0c8a52f6a1f1b3c7de")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
 }
 
 /// A problem of this status.
 pub(crate) fn problem(status: StatusCode, detail: impl Into<String>) -> Response {
     let title = status.canonical_reason().unwrap_or("Problem");
-    let body = Problem { kind: "about:blank", title, status: status.as_u16(), detail: detail.into() };
+    let request_id = RequestId::current().map(|id| id.to_string());
+    let body = Problem { kind: "about:blank", title, status: status.as_u16(), detail: detail.into(), request_id };
     let headers = [(CONTENT_TYPE, "application/problem+json"), (CACHE_CONTROL, "no-store")];
     (status, headers, Json(body)).into_response()
 }

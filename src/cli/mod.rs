@@ -8,6 +8,7 @@
 //! takes `--json`; a test walks the tree of commands and `docs/cli.md` shows it.
 
 mod account;
+mod adopt;
 mod agent;
 mod analyses;
 mod announce;
@@ -118,6 +119,8 @@ enum Command {
     Number(number::Command),
     /// Send made-up traffic to a receiver and write down what it must count
     Simulate(simulate::Args),
+    /// Take over a database of the platform with triggers, and compare
+    Adopt(adopt::Args),
     /// Check that the figures are those of the calls, or of a ledger
     Verify(verify::Args),
     /// What is to be analysed, and what failed
@@ -234,6 +237,19 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Whether this is a command line of the program (`words` without its name), for
+/// tests of documents.
+///
+/// # Errors
+/// What the program would say; asking for help is none.
+pub fn check_line(words: &[String]) -> Result<(), clap::Error> {
+    let line = std::iter::once("tallyline").chain(words.iter().map(String::as_str));
+    match Cli::try_parse_from(line) {
+        Err(error) if error.use_stderr() => Err(error),
+        _ => Ok(()),
+    }
+}
+
 async fn execute(cli: Cli) -> anyhow::Result<Outcome> {
     let overrides = Overrides {
         file: cli.global.config,
@@ -292,6 +308,7 @@ async fn dispatch(config: Config, command: Command) -> anyhow::Result<Outcome> {
         Command::Customer(command) => customer::run(config, command).await,
         Command::Number(command) => number::run(config, command).await,
         Command::Simulate(args) => simulate::run(config, args).await,
+        Command::Adopt(args) => adopt::run(config, args).await,
         Command::Verify(args) => verify::run(config, args).await,
         Command::Analyses(command) => analyses::run(config, command).await,
         Command::Settings(command) => settings::run(config, command).await,

@@ -121,6 +121,7 @@ fn typed_like(like: Option<&Value>, text: &str) -> Result<Value, String> {
     let number = |text: &str| text.parse().map(Value::Integer).map_err(|_| "expected a whole number".to_owned());
     match like {
         Some(Value::Integer(_)) => number(text),
+        Some(Value::Float(_)) => text.parse().map(Value::Float).map_err(|_| "expected a number".to_owned()),
         Some(Value::Boolean(_)) => text.parse().map(Value::Boolean).map_err(|_| "expected true or false".to_owned()),
         // Such as 10.0.0.0/8,192.0.2.7: what stands between commas; nothing is an empty list.
         Some(Value::Array(list)) => {

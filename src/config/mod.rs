@@ -52,6 +52,7 @@ pub struct Config {
     pub retention: Retention,
     pub stop: Stop,
     pub log: Log,
+    pub trace: Trace,
     #[serde(default)]
     pub schedule: Vec<Schedule>,
     /// What a reload put into force; no key.
@@ -270,6 +271,14 @@ pub struct Stop {
 pub struct Log {
     pub level: String,
     pub format: String,
+}
+
+/// Export of spans; an empty `otlp_url` means none.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trace {
+    pub otlp_url: String,
+    pub sample_percent: f64,
 }
 
 /// A job that starts by the clock. What is optional has its default in

@@ -15,9 +15,11 @@ use http::request::Parts;
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use tallyline_model::{Provider, Reject, usable_id};
+use tallyline_queue::{Span, TraceContext, span};
 use tallyline_secrets::signature::MatchedKey;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
+use uuid::Uuid;
 
 use super::answer::Answer;
 use super::authenticate::{Claim, authenticate, unauthenticated};
@@ -30,6 +32,9 @@ use super::shares::Shares;
 use super::spool::Spool;
 use super::{client, form, quarantine};
 use crate::config::Live;
+
+/// W3C trace context, as a header and in the inbox.
+const TRACEPARENT: &str = "traceparent";
 
 /// What the handlers share.
 pub struct Door {
@@ -105,6 +110,7 @@ impl Door {
         if matched == MatchedKey::Previous {
             metrics::counter!(PREVIOUS_SECRET, "provider" => provider.as_str()).increment(1);
         }
+        adopt_trace(&parts.headers, endpoint.user_id);
         // Only who is authentic takes of the tenant's share.
         let _place = self.shares.admit(endpoint.user_id).map_err(Answer::Limited)?;
         let (query, account_known) = (parts.uri.query().unwrap_or_default(), endpoint.account_sid.is_some());
@@ -283,7 +289,18 @@ fn unavailable(error: &sqlx::Error) -> Answer {
     Answer::Unavailable
 }
 
-/// Headers that help to explain an event later; none that holds a secret.
+/// The trace of a sender that has proved who it is goes on here.
+fn adopt_trace(headers: &HeaderMap, user_id: Uuid) {
+    let Some(span) = Span::current() else { return };
+    span.set("tallyline.tenant", user_id.to_string());
+    let offered = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(TraceContext::parse);
+    if let Some(offered) = offered {
+        span.adopt(offered);
+    }
+}
+
+/// Headers that help to explain an event later; none that holds a secret. While
+/// spans are exported, also where the request is in its trace.
 pub fn kept_headers(headers: &HeaderMap, matched: MatchedKey) -> String {
     const NAMES: [&str; 4] = ["content-type", "user-agent", "i-twilio-idempotency-token", "webhook-id"];
     let mut kept = serde_json::Map::new();
@@ -293,5 +310,8 @@ pub fn kept_headers(headers: &HeaderMap, matched: MatchedKey) -> String {
         }
     }
     kept.insert("key".to_owned(), matched.as_str().into());
+    if let Some(context) = span::carried() {
+        kept.insert(TRACEPARENT.to_owned(), context.to_string().into());
+    }
     serde_json::Value::Object(kept).to_string()
 }

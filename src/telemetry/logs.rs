@@ -6,15 +6,25 @@
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 
-use tallyline_queue::JobLog;
+use tallyline_queue::{JobLog, span};
+use tokio_util::sync::CancellationToken;
 use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::{LevelFilter, ParseError};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 use super::names::LOG_MESSAGES;
+use super::repeats::{LOOK, Repeats};
 use crate::config;
+
+/// Of the process: what passes, and what was held back.
+static CONTROL: OnceLock<Control> = OnceLock::new();
+
+struct Control {
+    filter: reload::Handle<EnvFilter, Registry>,
+    repeats: Repeats,
+}
 
 /// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -26,12 +36,12 @@ pub enum LogError {
     /// `log.format` is none of the three words.
     #[error("log.format: expected human, json or auto, not {0:?}")]
     Format(String),
+    /// [`set_level`] before [`init`], or as the process ends.
+    #[error("logging is not set up")]
+    NotThere,
     /// Something else took the logs already.
     #[error("cannot take over logging: {0}")]
     Installed(#[from] TryInitError),
-    /// The level cannot be changed any more.
-    #[error("log.level: {0}")]
-    Reload(#[from] reload::Error),
 }
 
 impl LogError {
@@ -40,13 +50,10 @@ impl LogError {
         match self {
             LogError::Format(word) => ("log.format", format!("expected human, json or auto, not {word:?}")),
             LogError::Filter(error) => ("log.level", error.to_string()),
-            LogError::Installed(_) | LogError::Reload(_) => ("log", self.to_string()),
+            LogError::Installed(_) | LogError::NotThere => ("log", self.to_string()),
         }
     }
 }
-
-/// The filter of the process, once logging is set up.
-static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 
 /// Whether level and format mean something.
 ///
@@ -54,19 +61,7 @@ static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
 /// [`LogError::Filter`] and [`LogError::Format`].
 pub fn check(log: &config::Log) -> Result<(), LogError> {
     format_of(&log.format, false)?;
-    EnvFilter::builder().parse(&log.level)?;
-    Ok(())
-}
-
-/// Changes the level while the process runs; nothing happens before [`init`].
-///
-/// # Errors
-/// When the level means nothing.
-pub fn set_level(level: &str) -> Result<(), LogError> {
-    let filter = EnvFilter::builder().parse(level)?;
-    if let Some(handle) = FILTER.get() {
-        handle.reload(filter)?;
-    }
+    filter(&log.level)?;
     Ok(())
 }
 
@@ -84,21 +79,48 @@ enum Format {
 pub fn init(log: &config::Log) -> Result<(), LogError> {
     let terminal = std::io::stderr().is_terminal();
     let format = format_of(&log.format, terminal)?;
-    let (filter, handle) = reload::Layer::new(EnvFilter::builder().parse(&log.level)?);
-    FILTER.get_or_init(|| handle);
+    let (filter, handle) = reload::Layer::new(filter(&log.level)?);
+    let repeats = Repeats::default();
     let registry = tracing_subscriber::registry().with(filter).with(CountMessages).with(JobLog);
     let writer = fmt::layer().with_writer(std::io::stderr);
     match format {
         Format::Human => {
             // A convention between programs (no-color.org) and no setting of ours.
             let ansi = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-            registry.with(writer.with_ansi(ansi).with_target(false)).try_init()?;
+            registry.with(writer.with_ansi(ansi).with_target(false).with_filter(repeats.clone())).try_init()?;
         }
         Format::Json => {
-            registry.with(writer.json().flatten_event(true).with_current_span(true).with_span_list(false)).try_init()?
+            let writer = writer.json().flatten_event(true).with_current_span(true).with_span_list(false);
+            registry.with(writer.with_filter(repeats.clone())).try_init()?;
         }
     }
+    // Nobody else sets it: who is second failed above.
+    let _ = CONTROL.set(Control { filter: handle, repeats });
     Ok(())
+}
+
+/// Changes what is logged from now on: a level, or a filter as in `log.level`.
+///
+/// # Errors
+/// When it is no filter; then nothing has changed.
+pub fn set_level(level: &str) -> Result<(), LogError> {
+    let filter = filter(level)?;
+    CONTROL.get().ok_or(LogError::NotThere)?.filter.reload(filter).map_err(|_| LogError::NotThere)
+}
+
+/// Says from time to time how many lines were held back, until `stop`.
+pub async fn tell_repeats(stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
+        if let Some(control) = CONTROL.get() {
+            control.repeats.tell();
+        }
+    }
+}
+
+/// Whatever the level: the spans that give lines their ids.
+fn filter(level: &str) -> Result<EnvFilter, ParseError> {
+    let ids = format!("{}=info", span::TARGET).parse()?;
+    Ok(EnvFilter::builder().with_default_directive(LevelFilter::ERROR.into()).parse(level)?.add_directive(ids))
 }
 
 fn format_of(word: &str, terminal: bool) -> Result<Format, LogError> {
@@ -128,6 +150,37 @@ impl<S: Subscriber> Layer<S> for CountMessages {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Break: without the directive of the spans, the warning has no span.
+    #[test]
+    fn at_every_level_a_line_knows_its_span_and_the_level_can_be_changed() {
+        use std::sync::{Arc, Mutex};
+        use tracing_subscriber::registry::LookupSpan;
+
+        #[derive(Clone, Default)]
+        struct Seen(Arc<Mutex<Vec<String>>>);
+        impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Seen {
+            fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+                let span = context.lookup_current().map_or("none", |span| span.name());
+                self.0.lock().unwrap().push(format!("{} {span}", event.metadata().level()));
+            }
+        }
+        let seen = Seen::default();
+        let (filter, handle) = reload::Layer::new(super::filter("warn").unwrap());
+        let subscriber = tracing_subscriber::registry().with(filter).with(seen.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            let lines = || {
+                let _in = tracing::info_span!(target: span::TARGET, "request").entered();
+                tracing::warn!("w");
+                tracing::debug!("d");
+            };
+            lines();
+            handle.reload(super::filter("debug").unwrap()).unwrap();
+            lines();
+        });
+        assert_eq!(*seen.0.lock().unwrap(), ["WARN request", "WARN request", "DEBUG request"]);
+        assert!(super::filter("tallyline=loud").is_err());
+    }
 
     #[test]
     fn auto_is_human_on_a_terminal_only() {

@@ -11,6 +11,7 @@ pub const START_TIME: &str = "tallyline_start_time_seconds";
 pub const READY: &str = "tallyline_ready";
 pub const HTTP_REQUESTS: &str = "tallyline_http_requests_total";
 pub const HTTP_DURATION: &str = "tallyline_http_request_duration_seconds";
+pub const TRACE_SPANS: &str = "tallyline_trace_spans_total";
 pub const LOG_MESSAGES: &str = "tallyline_log_messages_total";
 pub const POOL_CONNECTIONS: &str = "tallyline_db_pool_connections";
 pub const POOL_WAIT: &str = "tallyline_db_pool_wait_seconds";
@@ -86,6 +87,7 @@ pub const GROUPS: &[Group] = &[
             ),
             seconds(HTTP_DURATION, Buckets::Route, &["route"], "Time from a request to the head of its answer"),
             counter(LOG_MESSAGES, &["level"], "Log messages that the filter let pass, by level"),
+            counter(TRACE_SPANS, &["outcome"], "Spans for `trace.otlp_url`: exported, failed, lost for want of room"),
             gauge(
                 POOL_CONNECTIONS,
                 &["pool", "state"],

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod accounts;
+mod adopt;
 mod analyses;
 mod api;
 mod backfill;
@@ -11,6 +12,7 @@ mod daemon;
 mod dashboard;
 mod defects;
 mod doctor;
+mod documents;
 mod embedded;
 mod end_to_end;
 mod exporter;
@@ -40,5 +42,6 @@ mod sent_histories;
 mod settings;
 mod telemetry;
 mod tenant_data;
+mod tracing;
 mod verify;
 mod web;

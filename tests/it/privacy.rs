@@ -1,11 +1,12 @@
 //! What people said, their numbers and addresses, and every secret stay out of
-//! logs, metrics and answers, also when things go wrong.
+//! logs, spans, metrics and answers, also when things go wrong.
 
 use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tallyline_secrets::signature::{standard, twilio};
+use tallyline_testkit::otlp::Collector;
 use tallyline_testkit::{Proxy, TestDb, wait_until};
 
 use crate::daemon::{Site, text};
@@ -135,7 +136,7 @@ async fn refuse_some(db: &TestDb) {
 /// Broken by hand: with the body logged at trace level where it is received; with the
 /// database's own message logged when it refuses an event.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_of_people_and_no_secret_is_in_logs_metrics_or_answers() {
+async fn nothing_of_people_and_no_secret_is_in_logs_spans_metrics_or_answers() {
     let db = TestDb::new().await;
     let site = Site::new(&db);
     let tenant = add_tenant(&site);
@@ -144,7 +145,9 @@ async fn nothing_of_people_and_no_secret_is_in_logs_metrics_or_answers() {
     refuse_some(&db).await;
     let (url, proxy) = Proxy::before(&db.url).await;
     let spool = site.file("spool").display().to_string();
+    let collector = Collector::start().await;
     let variables = [
+        ("TALLYLINE_TRACE__OTLP_URL", collector.url()),
         ("DATABASE_URL", url.as_str()),
         ("TALLYLINE_LOG__LEVEL", "info,tallyline=trace"),
         ("TALLYLINE_RECEIVER__SPOOL_DIR", spool.as_str()),
@@ -166,6 +169,8 @@ async fn nothing_of_people_and_no_secret_is_in_logs_metrics_or_answers() {
     assert!(seen.contains("202 Accepted") && seen.contains("401 Unauthorized"), "{seen}");
     proxy.mend();
     wait_until("the spool is drained and applied", LONG, async || count("SELECT count(*) FROM calls").await == 2).await;
+    wait_until("spans have come", LONG, async || collector.text().contains("process_call_events")).await;
+    let spans = collector.text();
     let metrics = reqwest::get(format!("http://{}/metrics", site.address)).await.unwrap().text().await.unwrap();
     let commands = [
         &["inbox", "list"][..],
@@ -187,8 +192,13 @@ async fn nothing_of_people_and_no_secret_is_in_logs_metrics_or_answers() {
 
     let secrets = tenant.secrets.iter().map(String::as_str).chain(MARKERS);
     for secret in secrets {
-        for (place, text) in [("logs", &logs), ("metrics", &metrics), ("answers", &seen), ("commands", &shown.concat())]
-        {
+        for (place, text) in [
+            ("logs", &logs),
+            ("spans", &spans),
+            ("metrics", &metrics),
+            ("answers", &seen),
+            ("commands", &shown.concat()),
+        ] {
             let line = text.lines().find(|line| line.to_lowercase().contains(&secret.to_lowercase()));
             assert!(line.is_none(), "{secret} is in the {place}: {line:?}");
         }

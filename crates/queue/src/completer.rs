@@ -159,6 +159,7 @@ impl Completer {
         tally.over.push((info.id, info.claim));
         tally.freed_permit |= *capped;
         if let Some(outcome) = outcome {
+            log_end(info, report.duration, outcome);
             tally.count(&info.kind, outcome, report.duration);
         }
         None
@@ -193,6 +194,20 @@ impl Tally {
             .or_insert_with(|| metrics::counter!(FINISHED, "kind" => kind.to_owned(), "outcome" => outcome))
             .increment(1);
     }
+}
+
+/// The one line of a run. Its error is kept with the job, since its text may quote data.
+fn log_end(info: &JobInfo, duration: Duration, outcome: &str) {
+    tracing::info!(
+        job_id = info.id,
+        kind = info.kind,
+        attempt = info.attempt,
+        tenant = info.user_id.map(tracing::field::display),
+        outcome,
+        duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+        trace_id = format_args!("{:032x}", info.run_trace.trace_id),
+        "job ended"
+    );
 }
 
 impl Borrow<Report> for Finished {

@@ -15,6 +15,7 @@ use apalis_core::{error::BoxDynError, task::Task};
 use futures::{FutureExt, future::BoxFuture};
 use tokio::{sync::mpsc, time::Instant};
 use tower::{Layer, Service};
+use tracing::Instrument;
 
 use crate::{
     backend::ChannelBackend,
@@ -25,7 +26,8 @@ use crate::{
     job::RunError,
     pace::Pace,
     panic::panic_text,
-    telemetry::DRAIN_UNITS,
+    span::{self, Span, SpanKind},
+    telemetry::{DRAIN_UNITS, millis},
     timing::{POLL_GREATEST, POLL_LEAST, RETRY_GREATEST},
 };
 
@@ -127,12 +129,25 @@ impl<W: DrainWork> Drain<W> {
 }
 
 async fn unit<W: DrainWork>(work: Arc<W>, signals: Signals, deadline: Duration) -> Result<Drained, RunError> {
-    tokio::select! {
+    let (span, began) = (Span::root(W::NAME, SpanKind::Consumer), Instant::now());
+    let log = tracing::info_span!(target: span::TARGET, "unit", drain = W::NAME);
+    let result = tokio::select! {
         biased;
-        result = work.drain() => result.map_err(RunError::Retry),
+        result = span.scope(work.drain()).instrument(log) => result.map_err(RunError::Retry),
         () = signals.abort.cancelled() => Err(RunError::Interrupted),
         () = tokio::time::sleep(deadline) => Err(RunError::DeadlineExceeded(deadline)),
+    };
+    match &result {
+        // A look that found nothing is not worth a span.
+        Ok(Drained { worked: 0 }) => span.forget(),
+        Ok(Drained { worked }) => {
+            span.set("tallyline.worked", i64::try_from(*worked).unwrap_or(i64::MAX));
+            span.end(false);
+            tracing::debug!(drain = W::NAME, worked, duration_ms = millis(began), "unit ended");
+        }
+        Err(_) => span.end(true),
     }
+    result
 }
 
 /// Leave to run one unit.

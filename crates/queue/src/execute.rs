@@ -6,7 +6,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::{claimed::ClaimedJob, context::JobContext, job::RunError, registry::Jobs};
+use crate::{
+    claimed::ClaimedJob,
+    context::JobContext,
+    job::{JobInfo, RunError},
+    registry::Jobs,
+    span::{self, Span, SpanKind},
+    trace::TraceContext,
+};
 
 /// Signals from the runner to all handlers.
 #[derive(Debug, Clone)]
@@ -40,19 +47,18 @@ pub(crate) async fn execute<S: Send + Sync + 'static>(
         log: ticket.log.clone(),
         started: Instant::now(),
     };
-    let trace = ticket.info.run_trace;
-    let span = tracing::info_span!(
+    let log = tracing::info_span!(
+        target: span::TARGET,
         "job",
-        id = ticket.info.id,
+        job_id = ticket.info.id,
         kind = ticket.info.kind,
         queue = &*ticket.queue,
         attempt = ticket.info.attempt,
-        trace_id = format_args!("{:032x}", trace.trace_id),
-        span_id = format_args!("{:016x}", trace.span_id),
-        parent = ticket.info.trace,
+        trace_id = format_args!("{:032x}", ticket.info.run_trace.trace_id),
     );
-    let run = trace.scope(ticket.log.scope((kind.run)(&payload, context)?.instrument(span)));
-    tokio::select! {
+    let span = span_of(&ticket.info);
+    let run = span.scope(ticket.log.scope((kind.run)(&payload, context)?.instrument(log)));
+    let result = tokio::select! {
         // The result first: a run that ended as it was called off did end.
         biased;
         result = run => result,
@@ -61,5 +67,18 @@ pub(crate) async fn execute<S: Send + Sync + 'static>(
         () = signals.abort.cancelled() => Err(RunError::Interrupted),
         // The deadline in the database counts from the claim.
         () = tokio::time::sleep_until(ticket.claimed + kind.deadline) => Err(RunError::DeadlineExceeded(kind.deadline)),
+    };
+    span.end(!matches!(result, Ok(()) | Err(RunError::Snoozed(_))));
+    result
+}
+
+fn span_of(info: &JobInfo) -> Span {
+    let parent = info.trace.as_deref().and_then(TraceContext::parse);
+    let span = Span::new(info.run_trace, parent, info.kind.clone(), SpanKind::Consumer);
+    span.set("tallyline.job.id", info.id);
+    span.set("tallyline.job.attempt", i64::from(info.attempt));
+    if let Some(user_id) = info.user_id {
+        span.set("tallyline.tenant", user_id.to_string());
     }
+    span
 }

@@ -25,7 +25,7 @@ pub struct NewJob {
     /// Attempts before it becomes a dead letter.
     pub max_attempts: i32,
     /// W3C `traceparent` of whoever enqueues it. That of the run or request
-    /// under way, see [`TraceContext::scope`], unless it is set.
+    /// under way, see [`crate::Span::scope`], unless it is set.
     pub trace: Option<String>,
     /// Not beside another job with the same key.
     pub unique: Option<Unique>,

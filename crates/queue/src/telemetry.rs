@@ -17,6 +17,7 @@ pub(crate) const OLDEST_SNAPSHOT: &str = "tallyline_oldest_snapshot_age_seconds"
 pub(crate) const CRON_FIRES: &str = "tallyline_cron_fires_total";
 pub(crate) const CRON_LATENESS: &str = "tallyline_cron_lateness_seconds";
 pub(crate) const CRON_ERRORS: &str = "tallyline_cron_errors_total";
+pub(crate) const SPANS: &str = "tallyline_trace_spans_total";
 pub(crate) const DB_ERRORS: &str = "tallyline_queue_db_errors_total";
 
 /// Registers help texts with the installed recorder. Call it once, after that.
@@ -51,6 +52,11 @@ pub fn describe_metrics() {
         "Times that a schedule could not be fired; it is tried again and holds up no other"
     );
     metrics::describe_counter!(DB_ERRORS, "Statements of the queue's own tasks that failed and are retried, by task");
+}
+
+/// Milliseconds since then, for a log line.
+pub(crate) fn millis(since: tokio::time::Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Counts a failed statement and logs it.

@@ -6,9 +6,7 @@
 
 use std::fmt;
 
-tokio::task_local! {
-    static CURRENT: TraceContext;
-}
+use crate::span::{self, Span};
 
 /// A position in a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,15 +15,16 @@ pub struct TraceContext {
     pub trace_id: u128,
     /// Id of the span, not zero.
     pub span_id: u64,
-    /// Whether it is sampled.
+    /// Whether its spans are exported.
     pub sampled: bool,
 }
 
 impl TraceContext {
-    /// The beginning of a trace.
+    /// The beginning of a trace; sampled as the collector of spans wants, if there is one.
     #[must_use]
     pub fn root() -> Self {
-        Self { trace_id: rand::random::<u128>().max(1), span_id: rand::random::<u64>().max(1), sampled: true }
+        let trace_id = rand::random::<u128>().max(1);
+        Self { trace_id, span_id: rand::random::<u64>().max(1), sampled: span::is_sampled(trace_id) }
     }
 
     /// A new span below this one.
@@ -61,15 +60,10 @@ impl TraceContext {
         parent.and_then(Self::parse).map_or_else(Self::root, Self::child)
     }
 
-    /// The context of the run or request that is under way, if there is one.
+    /// The context of the run, unit or request that is under way, if there is one.
     #[must_use]
     pub fn current() -> Option<Self> {
-        CURRENT.try_with(|context| *context).ok()
-    }
-
-    /// Runs a future under this context: what it enqueues carries it.
-    pub async fn scope<F: Future>(self, future: F) -> F::Output {
-        CURRENT.scope(self, future).await
+        Span::current().map(|span| span.context())
     }
 }
 

@@ -15,6 +15,7 @@ pub mod histories;
 mod message_proxy;
 pub mod mutate;
 pub mod openai;
+pub mod otlp;
 mod proxy;
 pub mod schema_dump;
 mod server;
