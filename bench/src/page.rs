@@ -154,7 +154,7 @@ async fn measure(args: &Args, metrics: &Handle, calls: i64) -> anyhow::Result<Ro
             }
         }
     }
-    server.stop().await;
+    server.stop().await?;
     if args.hold {
         println!("the database is {}", db.admin_url);
         let held = std::thread::spawn(|| std::io::stdin().read_line(&mut String::new()));

@@ -24,7 +24,9 @@ struct Readiness {
 
 /// The two routes. `check` decides on `/readyz`.
 pub fn router(page: impl Into<Page>, check: Check) -> Router {
-    Router::new().route("/metrics", get(metrics).with_state(page.into())).route("/readyz", get(readyz).with_state(check))
+    Router::new()
+        .route("/metrics", get(metrics).with_state(page.into()))
+        .route("/readyz", get(readyz).with_state(check))
 }
 
 async fn metrics(State(page): State<Page>) -> Response {

@@ -213,6 +213,6 @@ async fn build_caches(db: &TestDb, config: &Arc<Config>, metrics: &Handle, tenan
         anyhow::ensure!(began.elapsed() < PATIENCE, "{built} of {} caches after {PATIENCE:?}", 2 * tenants);
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    daemon.stop().await;
+    daemon.stop().await?;
     Ok(())
 }

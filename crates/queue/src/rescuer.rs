@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use sqlx::PgPool;
-use tokio::time::Instant;
 use tallyline_failpoints::{Point, pass};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
