@@ -96,20 +96,7 @@ impl Daemon {
         roles: &[Role],
         metrics: PrometheusHandle,
     ) -> anyhow::Result<Self> {
-        let difference = tallyline_db::migrate::check(database_url).await?;
-        if !difference.is_usable() {
-            bail!(
-                "the database's schema is not this program's: {difference:?}; run `tallyline migrate`, \
-                 put back what is missing as in migrations/schema.sql"
-            );
-        }
-        if !difference.unknown.is_empty() {
-            tracing::warn!(migrations = ?difference.unknown, "the schema is newer than this program: replace it soon");
-        }
-        let pool = connect(&config, database_url).await?;
-        tallyline_db::pool::refuse_privileged(&pool).await?;
-        tallyline_db::pool::refuse_holes(&pool).await?;
-
+        let pool = usable_pool(&config, database_url).await?;
         let listener = TcpListener::bind(&config.http.listen)
             .await
             .with_context(|| format!("cannot listen on {} (http.listen)", config.http.listen))?;
@@ -221,6 +208,24 @@ async fn end_requests(tasks: &mut JoinSet<anyhow::Result<()>>, receiver: Option<
     if let Some(receiver) = receiver {
         receiver.finish().await;
     }
+}
+
+/// The pool of a process, once the database is found to be one that it may use.
+async fn usable_pool(config: &Config, database_url: &str) -> anyhow::Result<PgPool> {
+    let difference = tallyline_db::migrate::check(database_url).await?;
+    if !difference.is_usable() {
+        bail!(
+            "the database's schema is not this program's: {difference:?}; run `tallyline migrate`, \
+             put back what is missing as in migrations/schema.sql"
+        );
+    }
+    if !difference.unknown.is_empty() {
+        tracing::warn!(migrations = ?difference.unknown, "the schema is newer than this program: replace it soon");
+    }
+    let pool = connect(config, database_url).await?;
+    tallyline_db::pool::refuse_privileged(&pool).await?;
+    tallyline_db::pool::refuse_holes(&pool).await?;
+    Ok(pool)
 }
 
 /// The pool of a process, as `tallyline_worker`.

@@ -193,7 +193,9 @@ fn fits(defaults: &Table, setting: &Setting) -> Result<(), String> {
     setting.apply(&mut table);
     let tried = Value::Table(table).try_into::<Config>();
     tried.map(drop).map_err(|error| {
-        let expected = defaults.get(&setting.area).and_then(|area| area.get(&setting.key));
+        let default = defaults.get(&setting.area).and_then(|area| area.get(&setting.key));
+        // The table of an entry is no example of its value.
+        let expected = default.filter(|_| setting.entry.is_none());
         let kinds = expected.map(keys::kind_of).filter(|kind| *kind != keys::kind_of(&setting.value));
         match (kinds, setting.value.as_integer()) {
             (Some(kind), _) => format!("expected {kind}, not {}", keys::kind_of(&setting.value)),
