@@ -38,7 +38,8 @@ use self::intake::Intake;
 /// SQLSTATE of a change to calls that have gone to history.
 const FROZEN: &str = "23T01";
 
-/// How long one unit goes on with events one by one.
+/// How long one unit goes on with events one by one, all its lanes together: well within
+/// a unit's deadline, or the last lanes would be interrupted for ever.
 const ALONE: Duration = Duration::from_secs(20);
 
 /// What one unit may do at most.
@@ -119,8 +120,9 @@ pub async fn run_unit(pool: &PgPool, options: &Options) -> Result<usize, Process
         }
     }
     // One tenant's trouble is not another's.
+    let share = ALONE / u32::try_from(suspect.len()).unwrap_or(u32::MAX).max(1);
     for lane in suspect {
-        match apply_alone(pool, &lane, options).await {
+        match apply_alone(pool, &lane, share, options).await {
             Ok(count) => taken += count,
             Err(error) => failed = failed.or(Some(error)),
         }
@@ -223,11 +225,11 @@ async fn apply_or_split(
 /// The events of a lane whose batches did not end, one by one, each counted by
 /// itself. The lane is released at the end only: if the process dies on the way,
 /// the next one goes on like this, and soon knows which event it is.
-async fn apply_alone(pool: &PgPool, lane: &Lane, options: &Options) -> Result<usize, ProcessError> {
+async fn apply_alone(pool: &PgPool, lane: &Lane, share: Duration, options: &Options) -> Result<usize, ProcessError> {
     let (mut taken, began) = (0, Instant::now());
     let lane = std::slice::from_ref(lane);
     for (id, _) in claim::due_events(pool, lane, options.batch_events).await? {
-        if began.elapsed() > ALONE {
+        if taken > 0 && began.elapsed() > share {
             // The lane stays as it is: the next unit goes on.
             return Ok(taken);
         }

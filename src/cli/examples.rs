@@ -15,11 +15,6 @@ Examples:
 const EXAMPLES: &[(&str, &str)] = &[
     ("demo", "tallyline demo\ntallyline demo --calls 500 --tenants 2 --exit     ends after the check"),
     (
-        "run",
-        "tallyline run\ntallyline run --roles receiver              on machines that only take webhooks\n\
-         tallyline run --config /etc/tallyline/config.toml --listen 0.0.0.0:8080",
-    ),
-    (
         "migrate",
         "tallyline migrate\ntallyline migrate --check                   exit code 1 when something is to be done",
     ),

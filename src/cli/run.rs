@@ -13,7 +13,9 @@ use crate::telemetry;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The first SIGTERM or SIGINT stops it in order, within stop.grace_seconds and some seconds: requests and \
-                        jobs under way end or are given back. The second ends it at once, with exit code 143 or 130."
+                        jobs under way end or are given back. The second ends it at once, with exit code 143 or 130.\n\nExamples:\n  tallyline run\n  \
+                        tallyline run --roles receiver              on machines that only take webhooks\n  \
+                        tallyline run --config /etc/tallyline/config.toml --listen 0.0.0.0:8080"
 )]
 pub(super) struct Args {
     /// What this process does [default: all of receiver,worker,scheduler,dashboard]

@@ -19,6 +19,7 @@ const PLACEHOLDER: &str = "6f6f…";
 /// Commands without `--json`, and why.
 const WITHOUT_JSON: &[(&str, &str)] = &[
     ("run", "prints nothing: a daemon logs"),
+    ("healthcheck", "prints what the daemon answered, which is JSON where it asks /readyz"),
     ("demo", "a show for people; `verify --json` and `status --json` say the same"),
     ("simulate", "what it did stands in the ledger, which is JSON"),
     ("account role", "prints nothing"),

@@ -45,6 +45,13 @@ impl Installation {
         })
         .await;
         daemon.kill();
+        // A killed client's statements are not: they go on in the server until they end.
+        wait_until("its statements have ended", Duration::from_secs(60), || async {
+            let busy = "SELECT count(*) FROM pg_stat_activity
+                        WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()";
+            sqlx::query_scalar::<_, i64>(busy).fetch_one(&db.admin).await.unwrap() == 0
+        })
+        .await;
         run(&db.admin, include_str!("doctor/healthy_after.sql")).await;
         Installation { db, site }
     }

@@ -140,7 +140,7 @@ fn calls(block: &str) -> Vec<Vec<String>> {
             let (before, after) = (&line[..from + found], &line[from + found + "tallyline ".len()..]);
             let is_command = before.is_empty()
                 || ["$(", "&& ", "| ", "; ", "./target/release/", "$ "].iter().any(|end| before.ends_with(end))
-                || before.split_whitespace().all(|word| word.contains('='));
+                || before.split_whitespace().all(|word| word.contains('=') && before.ends_with(' '));
             if is_command {
                 calls.push(words(after));
             }

@@ -241,6 +241,7 @@ fn outcome(metric: &str) -> Vec<String> {
         "tallyline_jobs_finished_total" => {
             &["succeeded", "failed", "interrupted", "snoozed", "lost", "dead", "cancelled"]
         }
+        "tallyline_trace_spans_total" => &["exported", "failed", "lost"],
         "tallyline_drain_units_total" => &["worked", "idle", "failed"],
         "tallyline_cron_fires_total" => &["enqueued", "skipped_missed", "skipped_overlap"],
         "tallyline_db_transactions_total" => &["committed", "rolled_back"],

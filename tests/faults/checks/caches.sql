@@ -1,6 +1,5 @@
--- Overviews that are behind their roll-ups, and that no job is going to build anew.
+-- Overviews that are behind their roll-ups.
 SELECT concat_ws(' ', 'overview of', b.user_id, 'is of', coalesce(c.generation, 0), 'and the roll-ups of', b.generation)
 FROM (SELECT user_id, sum(generation) AS generation FROM tally.rollup_buckets WHERE tier IN (2, 3) GROUP BY user_id) b
 LEFT JOIN public.dashboard_cache c ON c.user_id = b.user_id AND c.cache_key = 'overview'
 WHERE c.generation IS DISTINCT FROM b.generation
-    AND NOT EXISTS (SELECT FROM tally.jobs j WHERE j.kind = 'rebuild_dashboards' AND j.user_id = b.user_id)

@@ -13,7 +13,7 @@ use super::process::{LONG, Place};
 /// Tenants of one round.
 const TENANTS: &str = "3";
 /// Calls begun a second; an answered call is some five webhooks.
-pub const CALLS_A_SECOND: u64 = 30;
+pub const CALLS_A_SECOND: u64 = 15;
 /// A sender tries for four minutes before it gives up.
 const PATIENCE: Duration = Duration::from_secs(300);
 
