@@ -74,7 +74,7 @@ async fn forward(client: TcpStream, backends: [String; 2], turn: usize, answers_
 
 /// Sends so many calls by `command`, which has no arguments yet.
 pub fn traffic(command: &mut Command, to: &str, ledger: &Path, calls: &str) -> Child {
-    command.args(["simulate", "--url", &format!("http://{to}"), "--calls", calls, "--rate", "300", "--seed", "21"]);
+    command.args(["simulate", "--url", &format!("http://{to}"), "--calls", calls, "--rate", "100", "--seed", "21"]);
     command.args([
         "--duplicates",
         "5%",
@@ -87,6 +87,9 @@ pub fn traffic(command: &mut Command, to: &str, ledger: &Path, calls: &str) -> C
     ]);
     command.env(ORIGIN.0, ORIGIN.1).stdout(Stdio::null()).spawn().unwrap()
 }
+
+/// A machine that is slow is none that refuses.
+const PATIENT: (&str, &str) = ("TALLYLINE_RECEIVER__ACKNOWLEDGE_DEADLINE_MILLISECONDS", "30000");
 
 /// What the carrier signs is the same whoever answers.
 pub const ORIGIN: (&str, &str) = ("TALLYLINE_HTTP__PUBLIC_ORIGIN", "http://rolling.localhost");
@@ -103,11 +106,11 @@ async fn processes_are_replaced_one_after_another_under_load_and_nothing_is_lost
     let sites = [Site::new(&db), Site::new(&db)];
     let balancer = Balancer::before(sites.each_ref().map(|site| site.address.clone())).await;
     let ledger = sites[0].file("ledger.json");
-    let mut processes = sites.each_ref().map(|site| Some(Process::start(site, &[ORIGIN])));
+    let mut processes = sites.each_ref().map(|site| Some(Process::start(site, &[ORIGIN, PATIENT])));
     for (site, process) in sites.iter().zip(&processes) {
         process.as_ref().unwrap().ready(site).await;
     }
-    let mut traffic = traffic(&mut sites[0].command(&[]), &balancer.address, &ledger, "3000");
+    let mut traffic = traffic(&mut sites[0].command(&[]), &balancer.address, &ledger, "1500");
     let mut replaced_under_load = 0;
     for round in 0..4 {
         let (site, before) = (&sites[round % 2], applied(&db).await);
@@ -116,7 +119,7 @@ async fn processes_are_replaced_one_after_another_under_load_and_nothing_is_lost
         old.signal(Signal::SIGTERM);
         assert_eq!(old.ended().await.code(), Some(0));
         replaced_under_load += usize::from(traffic.try_wait().unwrap().is_none());
-        let new = Process::start(site, &[ORIGIN]);
+        let new = Process::start(site, &[ORIGIN, PATIENT]);
         new.ready(site).await;
         processes[round % 2] = Some(new);
     }

@@ -1,6 +1,6 @@
 //! Signals, and what is under way when they come.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use nix::sys::signal::Signal;
@@ -10,10 +10,19 @@ use tallyline_testkit::{Proxy, TestDb, wait_until};
 use crate::daemon::Site;
 use crate::process::{LONG, Process};
 
-/// A request whose body does not come: it is under way for as long as it may be.
+/// A request whose body does not come: it is under way for as long as it may be. It is
+/// when this returns: the server has asked for the body.
 fn half_a_request(site: &Site) -> TcpStream {
     let mut stream = TcpStream::connect(&site.address).unwrap();
-    stream.write_all(b"POST /webhooks/bolna/nobody HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{").unwrap();
+    stream
+        .write_all(
+            b"POST /webhooks/bolna/nobody HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n",
+        )
+        .unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    let mut asked = [0; 12];
+    stream.read_exact(&mut asked).unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100");
     stream
 }
 
@@ -71,24 +80,21 @@ async fn number(admin: &PgPool, sql: &'static str) -> i64 {
 /// Break to try: the run reported as an error instead of as interrupted.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_outlasts_the_grace_is_given_back_and_not_failed() {
-    const HELD: &str = "SELECT count(*) FROM tally.jobs WHERE kind = 'refresh_kpi_summary' AND state = 'claimed'";
-    const ENDED: &str =
-        "SELECT count(*) FROM tally.job_history WHERE kind = 'refresh_kpi_summary' AND outcome = 'succeeded'";
+    const HELD: &str = "SELECT count(*) FROM tally.jobs WHERE coalesce_key = 'view' AND state = 'claimed'";
     let db = TestDb::new().await;
     let site = Site::new(&db);
     let variables = [("TALLYLINE_STOP__GRACE_SECONDS", "1")];
     let daemon = Process::start(&site, &variables);
     daemon.ready(&site).await;
-    // The refresh waits for this lock.
+    // The refresh, which the job of this key makes, waits for this lock.
     let mut lock = db.admin.begin().await.unwrap();
     sqlx::query("LOCK TABLE user_analytics IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
-    sqlx::query("SELECT tally.request_job('refresh_kpi_summary', 'test')").execute(&db.admin).await.unwrap();
+    sqlx::query("SELECT tally.request_job('refresh_kpi_summary', 'view')").execute(&db.admin).await.unwrap();
     wait_until("the job runs", LONG, async || number(&db.admin, HELD).await > 0).await;
     daemon.signal(Signal::SIGTERM);
     assert_eq!(daemon.ended().await.code(), Some(0));
 
-    let given_back =
-        "SELECT count(*) FROM tally.jobs WHERE kind = 'refresh_kpi_summary' AND state = 'ready' AND lost = 0
+    let given_back = "SELECT count(*) FROM tally.jobs WHERE coalesce_key = 'view' AND state = 'ready' AND lost = 0
                       AND last_error IS NULL AND attempt = 0";
     assert_eq!(number(&db.admin, given_back).await, 1);
     let wrong = "SELECT count(*) FROM tally.job_history WHERE outcome NOT IN ('succeeded', 'interrupted')";
@@ -96,5 +102,7 @@ async fn a_job_that_outlasts_the_grace_is_given_back_and_not_failed() {
     lock.rollback().await.unwrap();
     let next = Process::start(&site, &variables);
     next.ready(&site).await;
-    wait_until("the next process runs it", LONG, async || number(&db.admin, ENDED).await > 0).await;
+    let ended = "SELECT count(*) FROM tally.job_history WHERE outcome = 'succeeded' AND job_id =
+                 (SELECT job_id FROM tally.job_history WHERE outcome = 'interrupted' AND kind = 'refresh_kpi_summary')";
+    wait_until("the next process runs it", LONG, async || number(&db.admin, ended).await > 0).await;
 }

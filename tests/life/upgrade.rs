@@ -45,7 +45,7 @@ async fn two_versions_share_a_database_while_it_is_upgraded_and_nothing_is_lost(
     let balancer = Balancer::before(sites.each_ref().map(|site| site.address.clone())).await;
     let ledger = sites[0].file("ledger.json");
     let mut sender = by(&old, &sites[0], &[]);
-    let traffic = traffic(&mut sender, &balancer.address, &ledger, "6000");
+    let traffic = traffic(&mut sender, &balancer.address, &ledger, "3000");
     let more = async |count: i64| {
         let before = applied(&db).await;
         wait_until("more was applied", LONG, async || applied(&db).await >= before + count).await;
