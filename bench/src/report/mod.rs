@@ -22,7 +22,8 @@ const HEAD: &str = "# Benchmarks
 
 Made by `bench report` from [benchmarks.jsonl](benchmarks.jsonl), where `bench record` keeps each run as its command printed it.
 Use the ratios: both sides ran in one run on one machine. Client and server share its cores; the test server runs without `fsync`
-unless the bench says otherwise. To repeat a row: `cargo run --release -p bench -- record -- <command>`.
+unless the bench says otherwise. To repeat a row: `cargo run --release -p bench -- record -- <command>`. Figures from before runs
+were kept are in [benchmarks-earlier.md](benchmarks-earlier.md).
 ";
 
 /// Writes the page, or compares it.
