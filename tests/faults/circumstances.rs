@@ -53,7 +53,9 @@ pub async fn injected_errors(count: u64, seed: u64) -> Outcome {
     let mut run = Run::new(&db.url, &db.admin_url, seed);
     sqlx::raw_sql(TROUBLE).execute(&run.db).await.unwrap();
     let daemon = run.place.start(&[]).await;
-    sqlx::query("UPDATE faults.trouble_level SET chance = 0.05").execute(&run.db).await.unwrap();
+    let level = async |db: &PgPool, chance: f64| {
+        sqlx::query("UPDATE faults.trouble_level SET chance = $1").bind(chance).execute(db).await.unwrap();
+    };
     let raised = async |db: &PgPool| -> i64 {
         sqlx::query_scalar("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM faults.raised")
             .fetch_one(db)
@@ -62,14 +64,19 @@ pub async fn injected_errors(count: u64, seed: u64) -> Outcome {
     };
     let mut looked = false;
     while raised(&run.db).await < i64::try_from(count).unwrap() {
-        run.traffic.keep_up(&run.place, count / 5 + 2).await;
+        if !run.traffic.is_under_way() {
+            // A round begins with an administrator's commands: whoever gave them gives them again, no program does.
+            level(&run.db, 0.0).await;
+            run.traffic.keep_up(&run.place, count / 5 + 2).await;
+            level(&run.db, 0.05).await;
+        }
         if !looked {
             looked = true;
             run.look().await;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    sqlx::query("UPDATE faults.trouble_level SET chance = 0").execute(&run.db).await.unwrap();
+    level(&run.db, 0.0).await;
     let raised = u64::try_from(raised(&run.db).await).unwrap();
     run.judge(daemon, raised, String::new()).await
 }

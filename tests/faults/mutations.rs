@@ -35,7 +35,9 @@ impl Good {
         });
         let db = quiet.connect(&database.admin_url).await.unwrap();
         // What is without a lease by now was given up by a daemon that is gone.
-        sqlx::query("DELETE FROM tally.jobs").execute(&db).await.unwrap();
+        let given_up = "WITH gone AS (DELETE FROM tally.jobs RETURNING id)
+                        DELETE FROM tally.schedule_fires f USING gone g WHERE f.job_id = g.id";
+        sqlx::query(given_up).execute(&db).await.unwrap();
         Good { db, place: Place::new(&database.url), evidence }
     }
 
