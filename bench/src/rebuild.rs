@@ -4,12 +4,10 @@
 //! by the same GROUP BY without writing.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use tallyline_history::{Calendar, parquet, rebuild, scan_with_identities};
-use tallyline_jobs::backfill::{self, Method, Mode, Request};
-use tallyline_jobs::roll_up;
 use tallyline_testkit::TestDb;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -61,7 +59,7 @@ pub async fn run(args: Args) -> anyhow::Result<bool> {
     let expected = digest(&db).await?;
     println!("GROUP BY in PostgreSQL, tables filled       {group_by:>8.1} s");
     empty(&db).await?;
-    let scan = timed(by_scan(&db)).await?;
+    let scan = timed(stage::backfill_by_scan(&db, WORKERS)).await?;
     println!("backfill by scan, tables filled             {scan:>8.1} s   {:.1} ×", group_by / scan);
     let same = expected == digest(&db).await?;
     println!("the figures are {}", if same { "the same" } else { "NOT the same" });
@@ -164,42 +162,6 @@ async fn group_tenant(db: &TestDb, tenant: &Tenant, writing: bool) -> anyhow::Re
         }
     }
     tx.commit().await?;
-    Ok(())
-}
-
-/// The product: a backfill of everything by scan, and the roll-up of the months that it marks.
-async fn by_scan(db: &Arc<TestDb>) -> anyhow::Result<()> {
-    let request = Request {
-        tenant: None,
-        first_day: None,
-        last_day: None,
-        mode: Mode::All,
-        method: Some(Method::Scan),
-        short_calls: 0,
-        max_calls_per_second: None,
-        reason: "bench".to_owned(),
-    };
-    backfill::start(&db.pool, &request).await?;
-    let mut tasks = JoinSet::new();
-    for _ in 0..WORKERS {
-        let db = Arc::clone(db);
-        tasks.spawn(async move {
-            // Its own marks for months are no live work to wait for.
-            let options = backfill::Options {
-                yield_lag: Duration::from_secs(3600),
-                yield_longest: Duration::ZERO,
-                max_attempts: 1,
-                retry_after: Duration::ZERO,
-            };
-            let pause = backfill::Pause::default();
-            while backfill::run_unit(&db.pool, &options, &pause).await? > 0 {}
-            while roll_up::run_unit(&db.pool, &roll_up::Options::default()).await? > 0 {}
-            anyhow::Ok(())
-        });
-    }
-    while let Some(ended) = tasks.join_next().await {
-        ended??;
-    }
     Ok(())
 }
 

@@ -1,7 +1,13 @@
 //! Tenants and calls to measure on.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use sqlx::PgPool;
+use tallyline_jobs::backfill::{self, Method, Mode, Request};
+use tallyline_jobs::roll_up;
 use tallyline_testkit::TestDb;
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 /// A tenant in a zone, with a lane and agents named by number.
@@ -80,5 +86,41 @@ pub async fn fill(
     .execute(&mut *tx)
     .await?;
     tx.commit().await?;
+    Ok(())
+}
+
+/// The product: a backfill of everything by scan, and the roll-up of the months that it marks.
+pub async fn backfill_by_scan(db: &Arc<TestDb>, workers: usize) -> anyhow::Result<()> {
+    let request = Request {
+        tenant: None,
+        first_day: None,
+        last_day: None,
+        mode: Mode::All,
+        method: Some(Method::Scan),
+        short_calls: 0,
+        max_calls_per_second: None,
+        reason: "bench".to_owned(),
+    };
+    backfill::start(&db.pool, &request).await?;
+    let mut tasks = JoinSet::new();
+    for _ in 0..workers {
+        let db = Arc::clone(db);
+        tasks.spawn(async move {
+            // Its own marks for months are no live work to wait for.
+            let options = backfill::Options {
+                yield_lag: Duration::from_secs(3600),
+                yield_longest: Duration::ZERO,
+                max_attempts: 1,
+                retry_after: Duration::ZERO,
+            };
+            let pause = backfill::Pause::default();
+            while backfill::run_unit(&db.pool, &options, &pause).await? > 0 {}
+            while roll_up::run_unit(&db.pool, &roll_up::Options::default()).await? > 0 {}
+            anyhow::Ok(())
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended??;
+    }
     Ok(())
 }

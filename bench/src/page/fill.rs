@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 
 use tallyline::config::Config;
 use tallyline::daemon::{Daemon, Role};
-use tallyline_jobs::backfill::{self, Method, Mode, Request};
-use tallyline_jobs::roll_up;
 use tallyline_testkit::TestDb;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::Handle;
+use crate::stage;
 
 const WORKERS: usize = 2;
 /// Calls of one statement.
@@ -45,7 +44,7 @@ pub async fn fill(
     sqlx::query("VACUUM ANALYZE").execute(&db.admin).await?;
     println!("  calls and what belongs to them   {:>7.1} s", began.elapsed().as_secs_f64());
     let began = Instant::now();
-    roll_up_all(db).await?;
+    stage::backfill_by_scan(db, WORKERS).await?;
     println!("  roll-ups, by a backfill          {:>7.1} s", began.elapsed().as_secs_f64());
     let began = Instant::now();
     build_caches(db, config, metrics, tenants.len()).await?;
@@ -153,42 +152,6 @@ fn facts() -> anyhow::Result<Vec<serde_json::Value>> {
         Ok(serde_json::to_value(&event)?)
     });
     events.collect()
-}
-
-/// The product's own way: a backfill of everything, and the months that it marks.
-async fn roll_up_all(db: &Arc<TestDb>) -> anyhow::Result<()> {
-    let request = Request {
-        tenant: None,
-        first_day: None,
-        last_day: None,
-        mode: Mode::All,
-        method: Some(Method::Scan),
-        short_calls: 0,
-        max_calls_per_second: None,
-        reason: "bench".to_owned(),
-    };
-    backfill::start(&db.pool, &request).await?;
-    let mut tasks = JoinSet::new();
-    for _ in 0..WORKERS {
-        let db = Arc::clone(db);
-        tasks.spawn(async move {
-            // Its own marks for months are no live work to wait for.
-            let options = backfill::Options {
-                yield_lag: Duration::from_secs(3600),
-                yield_longest: Duration::ZERO,
-                max_attempts: 1,
-                retry_after: Duration::ZERO,
-            };
-            let pause = backfill::Pause::default();
-            while backfill::run_unit(&db.pool, &options, &pause).await? > 0 {}
-            while roll_up::run_unit(&db.pool, &roll_up::Options::default()).await? > 0 {}
-            anyhow::Ok(())
-        });
-    }
-    while let Some(ended) = tasks.join_next().await {
-        ended??;
-    }
-    Ok(())
 }
 
 /// Lets the whole daemon run until every tenant's caches are there.
