@@ -14,6 +14,20 @@ pub struct Site {
     database_url: String,
 }
 
+/// The program as every test runs it.
+pub fn program(dir: &Path, address: &str, database_url: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tallyline"));
+    command
+        .args(arguments)
+        .current_dir(dir)
+        .env("DATABASE_URL", database_url)
+        .env("TALLYLINE_HTTP__LISTEN", address)
+        .env("TALLYLINE_SECRETS__KEY", "07".repeat(32))
+        .env("TALLYLINE_LOG__LEVEL", "warn")
+        .stdin(Stdio::null());
+    command
+}
+
 impl Site {
     pub fn new(db: &TestDb) -> Self {
         // Chosen here and not by the daemon, since a restarted one must have the same.
@@ -26,16 +40,7 @@ impl Site {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tallyline"));
-        command
-            .args(arguments)
-            .current_dir(self.dir.path())
-            .env("DATABASE_URL", &self.database_url)
-            .env("TALLYLINE_HTTP__LISTEN", &self.address)
-            .env("TALLYLINE_SECRETS__KEY", "07".repeat(32))
-            .env("TALLYLINE_LOG__LEVEL", "warn")
-            .stdin(Stdio::null());
-        command
+        program(self.dir.path(), &self.address, &self.database_url, arguments)
     }
 
     /// Runs a command to its end.

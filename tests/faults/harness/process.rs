@@ -13,6 +13,8 @@ use nix::unistd::Pid;
 use tallyline_testkit::wait_until;
 use tokio::time::Instant;
 
+use crate::daemon::program;
+
 /// Longer than anything takes on a busy machine.
 pub const LONG: Duration = Duration::from_secs(120);
 
@@ -35,16 +37,7 @@ impl Place {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tallyline"));
-        command
-            .args(arguments)
-            .current_dir(self.dir.path())
-            .env("DATABASE_URL", &self.database_url)
-            .env("TALLYLINE_HTTP__LISTEN", &self.address)
-            .env("TALLYLINE_SECRETS__KEY", "07".repeat(32))
-            .env("TALLYLINE_LOG__LEVEL", "warn")
-            .stdin(Stdio::null());
-        command
+        program(self.dir.path(), &self.address, &self.database_url, arguments)
     }
 
     /// Runs a command to its end, while the runtime goes on.
